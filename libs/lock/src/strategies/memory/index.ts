@@ -1,0 +1,1 @@
+export { memoryLock, type MemoryLockOptions } from './memory-lock.js';

@@ -1,0 +1,197 @@
+import { FifoMutex } from '../../locking/fifo-mutex.js';
+import { LockBusyError, LockLostError, LockNotOwnedError, LockShutdownError } from '../../locking/lock-error.js';
+import {
+  LockStrategy,
+  type LockInspection,
+  type LockRequest,
+  type LockTraits,
+  type StrategyLease,
+} from '../../locking/lock-strategy.js';
+
+/**
+ * A lock within one application of one process: a queue in memory, first come, first served. Its holder can't vanish
+ * without the lock vanishing too, so a lease never lapses by itself and `ttl` means nothing here.
+ */
+export class MemoryLockStrategy extends LockStrategy {
+  override readonly traits: LockTraits = { scope: 'process', order: 'strict', fencing: true };
+  private readonly locks = new Map<string, MemoryLock>();
+  private lastToken = 0;
+  private shutDown: Promise<void> | undefined;
+  private everythingReleased: (() => void) | undefined;
+
+  constructor(
+    private readonly name: string,
+    override readonly resources: readonly string[],
+    private readonly shutdownTimeout: number,
+  ) {
+    super();
+  }
+
+  override async acquire(request: LockRequest): Promise<StrategyLease> {
+    const { name } = request;
+    if (this.shutDown !== undefined) throw this.refusal(name);
+    const lock = this.lockOf(name);
+    const askedAt = performance.now();
+    let hasTurn = false;
+    try {
+      hasTurn = await lock.turns.enter(request);
+    } finally {
+      if (!hasTurn) this.forgetIfIdle(name, lock);
+    }
+    if (hasTurn) return this.grant(name, lock, request.holdAtLeast);
+    throw new LockBusyError({
+      key: name,
+      strategy: this.name,
+      waited: performance.now() - askedAt,
+      queueLength: lock.turns.queueLength,
+    });
+  }
+
+  override inspect(name: string): Promise<LockInspection> {
+    const lock = this.locks.get(name);
+    const waiters = Array.from({ length: lock?.turns.queueLength ?? 0 }, (_, place) => `waiter ${place + 1}`);
+    if (lock === undefined) return Promise.resolve({ name, held: false, waiters });
+    const { holder } = lock;
+    return Promise.resolve({
+      name,
+      held: true,
+      holder: holder === undefined ? 'holdAtLeast of an earlier holder' : `process ${process.pid}`,
+      since: holder?.since,
+      token: holder?.token,
+      waiters,
+    });
+  }
+
+  override forceRelease(name: string): Promise<boolean> {
+    const lock = this.locks.get(name);
+    if (lock === undefined) return Promise.resolve(false);
+    lock.holder?.lose('it was released by force');
+    this.handOn(name, lock);
+    return Promise.resolve(true);
+  }
+
+  override drain(): Promise<void> {
+    this.shutDown ??= this.waitForHolders();
+    return this.shutDown;
+  }
+
+  override async close(): Promise<void> {
+    await this.drain();
+    for (const lock of this.locks.values()) clearTimeout(lock.heldOver);
+    this.locks.clear();
+  }
+
+  private grant(name: string, lock: MemoryLock, holdAtLeast: number): StrategyLease {
+    const earliestRelease = performance.now() + holdAtLeast;
+    this.lastToken += 1;
+    const lease = new MemoryLease(name, this.lastToken, () => {
+      lock.holder = undefined;
+      const holdOver = earliestRelease - performance.now();
+      if (holdAtLeast === 0 || holdOver <= 0) this.handOn(name, lock);
+      else lock.heldOver = this.later(holdOver, () => this.handOn(name, lock));
+      if (!this.hasHolders()) this.everythingReleased?.();
+    });
+    lock.holder = lease;
+    return lease;
+  }
+
+  private handOn(name: string, lock: MemoryLock): void {
+    clearTimeout(lock.heldOver);
+    lock.heldOver = undefined;
+    lock.holder = undefined;
+    lock.turns.leave();
+    this.forgetIfIdle(name, lock);
+  }
+
+  private lockOf(name: string): MemoryLock {
+    const existing = this.locks.get(name);
+    if (existing !== undefined) return existing;
+    const lock: MemoryLock = { turns: new FifoMutex(), holder: undefined, heldOver: undefined };
+    this.locks.set(name, lock);
+    return lock;
+  }
+
+  /** Keeps the map from growing with every key that was ever locked. */
+  private forgetIfIdle(name: string, lock: MemoryLock): void {
+    if (!lock.turns.isTaken && this.locks.get(name) === lock) this.locks.delete(name);
+  }
+
+  private async waitForHolders(): Promise<void> {
+    for (const [name, lock] of this.locks) lock.turns.rejectWaiters(this.refusal(name));
+    if (!this.hasHolders()) return;
+    await new Promise<void>((resolve) => {
+      const limit = setTimeout(resolve, this.shutdownTimeout);
+      this.everythingReleased = () => {
+        clearTimeout(limit);
+        resolve();
+      };
+    });
+  }
+
+  private hasHolders(): boolean {
+    for (const lock of this.locks.values()) if (lock.holder !== undefined) return true;
+    return false;
+  }
+
+  private refusal(name: string): LockShutdownError {
+    return new LockShutdownError(`"${name}" can't be locked: the application is shutting down.`, {
+      key: name,
+      strategy: this.name,
+    });
+  }
+
+  /** A lock that is only held over keeps no process alive. */
+  private later(delay: number, action: () => void): NodeJS.Timeout {
+    return setTimeout(action, delay).unref();
+  }
+}
+
+interface MemoryLock {
+  readonly turns: FifoMutex;
+  holder: MemoryLease | undefined;
+  /** Runs while a released lock is kept for its `holdAtLeast`. */
+  heldOver: NodeJS.Timeout | undefined;
+}
+
+class MemoryLease implements StrategyLease {
+  readonly since = new Date();
+  private readonly loss = new AbortController();
+  private over = false;
+
+  constructor(
+    readonly name: string,
+    readonly token: number,
+    private readonly giveBack: () => void,
+  ) {}
+
+  get signal(): AbortSignal {
+    return this.loss.signal;
+  }
+
+  get remaining(): number {
+    return this.over ? 0 : Infinity;
+  }
+
+  extend(): Promise<void> {
+    if (this.signal.aborted) return Promise.reject(this.signal.reason as Error);
+    if (!this.over) return Promise.resolve();
+    return Promise.reject(
+      new LockNotOwnedError(`"${this.name}" can't be extended: this lease was released. Take the lock again.`, {
+        key: this.name,
+      }),
+    );
+  }
+
+  release(): Promise<void> {
+    if (!this.over) {
+      this.over = true;
+      this.giveBack();
+    }
+    return Promise.resolve();
+  }
+
+  lose(reason: string): void {
+    this.over = true;
+    this.loss.abort(new LockLostError(reason, { key: this.name }));
+  }
+}
