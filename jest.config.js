@@ -17,7 +17,8 @@ module.exports = {
   rootDir: __dirname,
   roots: ['<rootDir>/libs', '<rootDir>/src', '<rootDir>/test'],
   testRegex: '\\.spec\\.ts$',
-  testEnvironment: 'node',
+  globalSetup: '<rootDir>/test/support/servers/global-setup.ts',
+  testEnvironment: '<rootDir>/test/support/servers/server-environment.ts',
   transform: { '^.+\\.(t|j|mj)s$': swc },
   transformIgnorePatterns: ['/node_modules/(?!@nestjs/)'],
   moduleNameMapper: {

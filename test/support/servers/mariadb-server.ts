@@ -1,0 +1,118 @@
+import { randomBytes } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { isInPath } from './provide-servers';
+import { runTool } from './run-tool';
+import { howToGet } from './server-package';
+import type { ServerCommand } from './server-process';
+import { ThrowawayServer } from './throwaway-server';
+import { type SystemUser, throwawayFolder, unprivilegedUser } from './unprivileged-user';
+
+export interface MariadbServerOptions {
+  /** Further arguments, for example `['--max-connections=20']`. */
+  readonly args?: readonly string[];
+}
+
+/** A MariaDB of our own on a free loopback port, with nothing in it. */
+export async function startMariadb(options: MariadbServerOptions = {}): Promise<MariadbServer> {
+  const server = new MariadbServer(unprivilegedUser('mysql'), options.args ?? []);
+  try {
+    await server.start();
+  } catch (error) {
+    await server.stop();
+    throw howToGet('mariadb', error);
+  }
+  return server;
+}
+
+export class MariadbServer extends ThrowawayServer {
+  readonly user = 'lock';
+  readonly password = randomBytes(12).toString('hex');
+  readonly database = 'lock';
+  private readonly data: string;
+
+  constructor(
+    private readonly systemUser: SystemUser | undefined,
+    private readonly args: readonly string[],
+  ) {
+    super(throwawayFolder('mariadb', systemUser));
+    this.data = join(this.folder, 'data');
+  }
+
+  get url(): string {
+    return this.urlOf(this.database);
+  }
+
+  /** @internal */
+  async start(): Promise<void> {
+    await runTool({
+      file: 'mariadb-install-db',
+      args: [
+        '--no-defaults',
+        `--datadir=${this.data}`,
+        '--auth-root-authentication-method=normal',
+        '--skip-test-db',
+      ],
+      cwd: this.folder,
+      user: this.systemUser,
+    });
+    writeFileSync(
+      join(this.folder, 'users.sql'),
+      `CREATE USER IF NOT EXISTS '${this.user}'@'%' IDENTIFIED BY '${this.password}';
+GRANT ALL PRIVILEGES ON *.* TO '${this.user}'@'%' WITH GRANT OPTION;
+CREATE DATABASE IF NOT EXISTS \`${this.database}\`;
+`,
+    );
+    await this.launch();
+  }
+
+  /** Makes an empty database and returns its address. */
+  async createDatabase(name = `db_${randomBytes(6).toString('hex')}`): Promise<string> {
+    await runTool({
+      file: isInPath('mariadb') ? 'mariadb' : 'mysql',
+      args: [
+        ...[
+          '--no-defaults',
+          '--protocol=tcp',
+          `--host=${this.host}`,
+          `--port=${this.port}`,
+          `--user=${this.user}`,
+        ],
+        ...['--execute', `CREATE DATABASE \`${name}\``],
+      ],
+      env: { MYSQL_PWD: this.password },
+    });
+    return this.urlOf(name);
+  }
+
+  /** Ends the server, orderly unless it was killed before, and starts it again on the same port with its data. */
+  async restart(): Promise<void> {
+    await this.shutDown();
+    await this.launch();
+  }
+
+  protected command(port: number): ServerCommand {
+    return {
+      file: isInPath('mariadbd') ? 'mariadbd' : 'mysqld',
+      args: [
+        ...['--no-defaults', `--datadir=${this.data}`, `--socket=${join(this.folder, 'socket')}`],
+        ...[`--pid-file=${join(this.folder, 'pid')}`, `--port=${port}`, `--bind-address=${this.host}`],
+        ...['--skip-name-resolve', `--init-file=${join(this.folder, 'users.sql')}`],
+        // It may lose what it wrote when the machine stops, and is the faster for it.
+        ...[
+          '--innodb-flush-log-at-trx-commit=0',
+          '--innodb-flush-method=nosync',
+          '--innodb-buffer-pool-size=32M',
+        ],
+        ...this.args,
+      ],
+      cwd: this.folder,
+      user: this.systemUser,
+      ready: /ready for connections/,
+    };
+  }
+
+  private urlOf(database: string): string {
+    return `mariadb://${this.user}:${this.password}@${this.host}:${this.port}/${database}`;
+  }
+}
