@@ -110,7 +110,12 @@ export function checkLockOptions(options: LockOptions, where: string): void {
   for (const [name, choices] of CHOICES) checkChoice(where, name, options[name], choices);
   checkWhenBusy(options.whenBusy, where);
   if (options.strategy !== undefined && (typeof options.strategy !== 'string' || options.strategy === '')) {
-    refuse(where, 'strategy', options.strategy, "must be the name of a strategy in LockModule.forRoot({ strategies })");
+    refuse(
+      where,
+      'strategy',
+      options.strategy,
+      'must be the name of a strategy in LockModule.forRoot({ strategies })',
+    );
   }
   if (options.transaction !== undefined && !['boolean', 'string'].includes(typeof options.transaction)) {
     refuse(where, 'transaction', options.transaction, 'must be true, false or the name of a data source');
@@ -155,7 +160,9 @@ const ELSEWHERE = new Map([
 
 function checkKnown(options: object, where: string, known: readonly string[]): void {
   if (typeof options !== 'object' || options === null) {
-    throw new LockConfigurationError(`${where}: the options of a lock must be an object, got ${String(options)}.`);
+    throw new LockConfigurationError(
+      `${where}: the options of a lock must be an object, got ${String(options)}.`,
+    );
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
@@ -208,7 +215,8 @@ function checkCombinations(options: LockOptions, where: string): void {
 }
 
 function refuse(where: string, option: string, value: unknown, rule: string): never {
-  const shown = typeof value === 'string' ? `'${value}'` : typeof value === 'function' ? 'a function' : String(value);
+  const shown =
+    typeof value === 'string' ? `'${value}'` : typeof value === 'function' ? 'a function' : String(value);
   throw new LockConfigurationError(`${where}: ${option} ${rule}, got ${shown}.`);
 }
 

@@ -83,6 +83,8 @@ export class LockBusyError extends LockError {
  */
 export class LockLostError extends LockError {
   override readonly code = 'LOCK_LOST';
+  /** How the lock was lost. */
+  readonly reason: string;
   /** What the method returned, when it ran to its end without the lock. */
   readonly result: unknown;
 
@@ -92,6 +94,7 @@ export class LockLostError extends LockError {
         "The work may be done, wholly or in part, so don't retry blindly: check first, or use fenced transactions.",
       context,
     );
+    this.reason = reason;
     this.result = context.result;
   }
 }

@@ -3,9 +3,9 @@ import { LockKeyError } from './lock-error.js';
 /** The longest name of a lock, in bytes of UTF-8. */
 export const LONGEST_NAME = 1_024;
 
-const RESERVED = /[:%<>{}\u0000-\u001f\u007f]/g;
+const RESERVED = /[:%<>{}\p{Cc}]/gu;
 const ESCAPE = /%([0-9A-F]{2})/g;
-const CONTROL = /[\u0000-\u001f\u007f]/;
+const CONTROL = /\p{Cc}/u;
 
 /** Escapes a value, so that it can't reach beyond its own segment of a key: `a:b` becomes `a%3Ab`. */
 export function escapeSegment(value: string): string {

@@ -1,0 +1,242 @@
+import { LockLostError, LockNotOwnedError } from './lock-error.js';
+import { insideLease, openScope } from './lock-context.js';
+import { joinTransactions, type LeasePart } from './lease-part.js';
+import type { LockStrategy } from './lock-strategy.js';
+import { TransactionScope } from './transaction-scope.js';
+
+/** What a {@link Lease} is made with. */
+export interface LeaseTerms {
+  readonly keys: readonly string[];
+  /** In the order in which they were taken; none where the work runs without a lock. */
+  readonly parts: readonly LeasePart[];
+  /** Milliseconds after which the lease gives up by itself. */
+  readonly holdAtMost: number | undefined;
+  /** Told once, when the locks were given back. */
+  readonly onReleased: (failures: readonly { readonly part: LeasePart; readonly error: unknown }[]) => void;
+}
+
+/**
+ * A lock that is held, or several. Release it, or let `await using` do so.
+ *
+ * With a strategy whose lock is a database transaction (`typeormLock`), what {@link Lease.run} writes belongs to that
+ * transaction: it is committed by the release when the last work succeeded, and rolled back otherwise.
+ *
+ * @publicApi
+ */
+export class Lease implements AsyncDisposable {
+  readonly keys: readonly string[];
+  private readonly scope: TransactionScope | undefined;
+  private readonly overtime: Overtime | undefined;
+  private combined: AbortSignal | undefined;
+  private work: 'none' | 'succeeded' | 'failed' = 'none';
+  private releasing: Promise<void> | undefined;
+
+  /** @internal */
+  constructor(private readonly terms: LeaseTerms) {
+    this.keys = terms.keys;
+    const transactional = terms.parts.some((part) => !part.borrowed && part.lease.transaction !== undefined);
+    this.scope = transactional && openScope() === undefined ? new TransactionScope() : undefined;
+    if (terms.holdAtMost !== undefined) this.overtime = this.limit(terms.holdAtMost);
+  }
+
+  /** The key, or the first one of several. */
+  get key(): string {
+    return this.keys[0] ?? '';
+  }
+
+  /** The fencing token of the first key: rises with every holder. Undefined where the strategy has none. */
+  get token(): number | undefined {
+    return this.parts[0]?.lease.token;
+  }
+
+  /** The fencing token of each key that has one. */
+  get tokens(): ReadonlyMap<string, number> {
+    const tokens = new Map<string, number>();
+    for (const { lease } of this.parts) if (lease.token !== undefined) tokens.set(lease.name, lease.token);
+    return tokens;
+  }
+
+  /** Aborts, with a `LockLostError` as its reason, when the lock is lost. Hand it to whatever can be stopped. */
+  get signal(): AbortSignal {
+    this.combined ??= combine([
+      ...this.parts.map((part) => part.lease.signal),
+      ...(this.overtime === undefined ? [] : [this.overtime.signal]),
+    ]);
+    return this.combined;
+  }
+
+  /** Milliseconds until the lock is lost unless it is renewed; 0 once it is lost or released. */
+  get remaining(): number {
+    if (this.releasing !== undefined || this.isLost) return 0;
+    return Math.min(...this.parts.map((part) => part.lease.remaining), this.overtime?.remaining ?? Infinity);
+  }
+
+  /** Whether the lock was lost before it was released. */
+  get isLost(): boolean {
+    return this.overtime?.signal.aborted === true || this.parts.some((part) => part.lease.signal.aborted);
+  }
+
+  /**
+   * Makes sure that the lock lasts for at least this many milliseconds from now, `holdAtMost` included; never shortens it.
+   *
+   * @throws {LockNotOwnedError} the lease was released.
+   * @throws {LockLostError} the lock was lost.
+   * @throws {LockUnavailableError} the store did not answer.
+   */
+  async extend(duration: number): Promise<void> {
+    this.assertHeld();
+    await Promise.all(this.parts.map((part) => part.lease.extend(duration)));
+    this.overtime?.extend(duration);
+  }
+
+  /**
+   * Throws unless the lock is held: a cheap question to ask before each step that can't be undone.
+   *
+   * @throws {LockNotOwnedError} the lease was released, or the method runs without a lock (`whenUnavailable: 'run'`).
+   * @throws {LockLostError} the lock was lost.
+   */
+  assertHeld(): void {
+    if (this.isLost) throw this.signal.reason;
+    if (this.parts.length === 0) {
+      throw this.notOwned(
+        "runs without its lock, because the store can't be reached and whenUnavailable is 'run'",
+      );
+    }
+    if (this.releasing !== undefined) throw this.notOwned('was released');
+  }
+
+  /**
+   * Runs work inside of the lock: calls that it makes enter the same lock again, and its queries join the lock's
+   * transaction where there is one.
+   */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.parts.length > 0) this.assertHeld();
+    if (this.work === 'failed' && this.scope !== undefined) {
+      throw this.notOwned('is to be rolled back, because work inside of it failed');
+    }
+    try {
+      const result = await insideLease({ lease: this, scope: this.scope }, () =>
+        joinTransactions(this.parts, work),
+      );
+      this.work = 'succeeded';
+      return result;
+    } catch (error) {
+      this.work = 'failed';
+      throw error;
+    }
+  }
+
+  /**
+   * Gives the lock back. Harmless twice.
+   *
+   * @throws only where the lock is a transaction whose work succeeded and could not be committed.
+   */
+  release(): Promise<void> {
+    this.releasing ??= this.giveBack();
+    return this.releasing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.release();
+  }
+
+  /** @internal */
+  partOf(strategy: LockStrategy, name: string): LeasePart | undefined {
+    if (this.releasing !== undefined) return undefined;
+    return this.parts.find((part) => part.strategy === strategy && part.lease.name === name);
+  }
+
+  /** @internal */
+  get parts(): readonly LeasePart[] {
+    return this.terms.parts;
+  }
+
+  private async giveBack(): Promise<void> {
+    this.overtime?.stop();
+    const failures: { part: LeasePart; error: unknown }[] = [];
+    try {
+      if (this.work === 'succeeded') await this.commit();
+    } finally {
+      for (const part of [...this.parts].reverse()) {
+        if (part.borrowed) continue;
+        await part.lease.release().catch((error: unknown) => failures.push({ part, error }));
+      }
+      await this.scope?.end();
+      this.terms.onReleased(failures);
+    }
+  }
+
+  private async commit(): Promise<void> {
+    const transactions = this.parts.filter((part) => !part.borrowed).map((part) => part.lease.transaction);
+    if (transactions.every((transaction) => transaction === undefined)) return;
+    if (this.isLost) throw this.signal.reason;
+    if (this.scope?.loss !== undefined) throw this.scope.loss;
+    for (const transaction of transactions.reverse()) await transaction?.commit();
+  }
+
+  private limit(holdAtMost: number): Overtime {
+    const reason = new LockLostError(`it was held for holdAtMost, which is ${holdAtMost} ms`, {
+      key: this.key,
+      strategy: this.parts[0]?.strategyName,
+    });
+    return new Overtime(holdAtMost, reason, () => {
+      this.work = 'failed';
+      void this.release();
+    });
+  }
+
+  private notOwned(why: string): LockNotOwnedError {
+    return new LockNotOwnedError(`The lease of "${this.key}" ${why}. Take the lock again before you go on.`, {
+      key: this.key,
+    });
+  }
+}
+
+/** The end of a lease that may not be held for ever. */
+class Overtime {
+  private readonly controller = new AbortController();
+  private timer: NodeJS.Timeout;
+  private endsAt: number;
+
+  constructor(
+    holdAtMost: number,
+    private readonly reason: Error,
+    private readonly afterwards: () => void,
+  ) {
+    this.endsAt = performance.now() + holdAtMost;
+    this.timer = this.start(holdAtMost);
+  }
+
+  get signal(): AbortSignal {
+    return this.controller.signal;
+  }
+
+  get remaining(): number {
+    return Math.max(0, this.endsAt - performance.now());
+  }
+
+  extend(duration: number): void {
+    if (duration <= this.remaining) return;
+    clearTimeout(this.timer);
+    this.endsAt = performance.now() + duration;
+    this.timer = this.start(duration);
+  }
+
+  stop(): void {
+    clearTimeout(this.timer);
+  }
+
+  private start(duration: number): NodeJS.Timeout {
+    const end = (): void => {
+      this.controller.abort(this.reason);
+      this.afterwards();
+    };
+    return setTimeout(end, duration).unref();
+  }
+}
+
+function combine(signals: readonly AbortSignal[]): AbortSignal {
+  const [only, ...others] = signals;
+  if (only === undefined) return new AbortController().signal;
+  return others.length === 0 ? only : AbortSignal.any([...signals]);
+}

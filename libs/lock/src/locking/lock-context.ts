@@ -1,0 +1,93 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Lease } from './lease.js';
+import type { LeasePart } from './lease-part.js';
+import type { LockStrategy } from './lock-strategy.js';
+import type { TransactionScope } from './transaction-scope.js';
+
+/** What an async context is inside of: a chain from the innermost lock, transaction or request outwards. */
+interface LockFrame {
+  readonly outer: LockFrame | undefined;
+  readonly lease?: Lease;
+  readonly scope?: TransactionScope;
+  /** Ends the waiting of every lock that is asked for inside. */
+  readonly waitSignal?: AbortSignal;
+  /** Set once the lock was given back: a call that was left behind without `await` is not inside any more. */
+  left: boolean;
+}
+
+const frames = new AsyncLocalStorage<LockFrame>();
+
+/** Runs work inside of a lease and, where it has one, the scope of its transaction. */
+export async function insideLease<T>(
+  inside: { readonly lease: Lease; readonly scope: TransactionScope | undefined },
+  work: () => Promise<T>,
+): Promise<T> {
+  const frame: LockFrame = {
+    outer: frames.getStore(),
+    lease: inside.lease,
+    scope: inside.scope,
+    left: false,
+  };
+  try {
+    return await frames.run(frame, work);
+  } finally {
+    frame.left = true;
+  }
+}
+
+/** Runs work inside of a transaction that is not itself a lock. */
+export function insideScope<T>(scope: TransactionScope, work: () => Promise<T>): Promise<T> {
+  return frames.run({ outer: frames.getStore(), scope, left: false }, work);
+}
+
+/**
+ * Runs work in which every wait for a lock ends when the signal aborts: with the signal's reason, and without touching
+ * the locks that are held. The interceptor gives it the signal of a client that hung up.
+ *
+ * @publicApi
+ */
+export function withWaitSignal<T>(waitSignal: AbortSignal, work: () => T): T {
+  return frames.run({ outer: frames.getStore(), waitSignal, left: false }, work);
+}
+
+/** The lease of this async context that holds the name with this strategy. */
+export function heldPart(strategy: LockStrategy, name: string): LeasePart | undefined {
+  for (let frame = frames.getStore(); frame !== undefined; frame = frame.outer) {
+    if (frame.left) continue;
+    const part = frame.lease?.partOf(strategy, name);
+    if (part !== undefined) return part;
+  }
+  return undefined;
+}
+
+/** The outermost transaction of ours that is open in this async context. */
+export function openScope(): TransactionScope | undefined {
+  let outermost: TransactionScope | undefined;
+  for (let frame = frames.getStore(); frame !== undefined; frame = frame.outer) {
+    if (frame.scope?.isOpen) outermost = frame.scope;
+  }
+  return outermost;
+}
+
+/** The signals that end waiting in this async context. */
+export function waitSignals(): readonly AbortSignal[] {
+  const signals: AbortSignal[] = [];
+  for (let frame = frames.getStore(); frame !== undefined; frame = frame.outer) {
+    if (frame.waitSignal !== undefined) signals.push(frame.waitSignal);
+  }
+  return signals;
+}
+
+/**
+ * The lease that the running method is inside of: the innermost one, or the one that holds `key`. Undefined outside of
+ * every lock, and in a call that was left behind without `await` and outlived its lock.
+ *
+ * @publicApi
+ */
+export function currentLease(key?: string): Lease | undefined {
+  for (let frame = frames.getStore(); frame !== undefined; frame = frame.outer) {
+    if (frame.left || frame.lease === undefined) continue;
+    if (key === undefined || frame.lease.keys.includes(key)) return frame.lease;
+  }
+  return undefined;
+}

@@ -1,0 +1,79 @@
+import { channel, type Channel } from 'node:diagnostics_channel';
+
+/** What happened to one lock. Durations are milliseconds. */
+export interface LockEvent {
+  /** The resolved key, for example `stock:42`. */
+  readonly key: string;
+  /** The key as it stands on the method, for example `stock:<id>`. */
+  readonly template?: string;
+  readonly strategy: string;
+  /** Who asked: `StockService.decrease`. */
+  readonly label: string;
+}
+
+/** The events of {@link LockEvents}. */
+export interface LockEventMap {
+  /** A call begins to ask for the lock. */
+  readonly waiting: LockEvent;
+  readonly acquired: LockEvent & { readonly waited: number; readonly token: number | undefined };
+  readonly busy: LockEvent & { readonly waited: number };
+  /** The lock was busy, and the call asked to skip its work then. */
+  readonly skipped: LockEvent;
+  readonly released: LockEvent & { readonly held: number };
+  readonly lost: LockEvent & { readonly error: unknown };
+  /** The store could not be reached; `running` when the call goes on without a lock. */
+  readonly unavailable: LockEvent & { readonly error: unknown; readonly running: boolean };
+  /** A lock could not be given back; it ends with its lease. */
+  readonly releaseFailed: LockEvent & { readonly error: unknown };
+}
+
+type EventName = keyof LockEventMap;
+type Listener<Name extends EventName> = (event: LockEventMap[Name]) => void;
+
+const CHANNELS: { readonly [Name in EventName]: Channel } = {
+  waiting: channel('nestjs-distributed-lock:waiting'),
+  acquired: channel('nestjs-distributed-lock:acquired'),
+  busy: channel('nestjs-distributed-lock:busy'),
+  skipped: channel('nestjs-distributed-lock:skipped'),
+  released: channel('nestjs-distributed-lock:released'),
+  lost: channel('nestjs-distributed-lock:lost'),
+  unavailable: channel('nestjs-distributed-lock:unavailable'),
+  releaseFailed: channel('nestjs-distributed-lock:releaseFailed'),
+};
+
+/**
+ * What happens to the locks of one application. The same events are published on `diagnostics_channel`, as
+ * `nestjs-distributed-lock:<event>`, for those who watch the whole process.
+ *
+ * @publicApi
+ */
+export class LockEvents {
+  private readonly listeners = new Map<EventName, Set<(event: never) => void>>();
+
+  /** Listens until the returned function is called. What a listener throws is reported as an uncaught exception. */
+  on<Name extends EventName>(name: Name, listener: Listener<Name>): () => void {
+    const listeners = this.listeners.get(name) ?? new Set();
+    this.listeners.set(name, listeners.add(listener));
+    return () => void listeners.delete(listener);
+  }
+
+  /** Whether anybody would hear an event: what costs something to find out is found out only then. */
+  hears(name: EventName): boolean {
+    return (this.listeners.get(name)?.size ?? 0) > 0 || CHANNELS[name].hasSubscribers;
+  }
+
+  /** @internal */
+  emit<Name extends EventName>(name: Name, event: LockEventMap[Name]): void {
+    CHANNELS[name].publish(event);
+    for (const listener of this.listeners.get(name) ?? []) {
+      try {
+        (listener as Listener<Name>)(event);
+      } catch (error) {
+        // As `diagnostics_channel` does: a listener must not break the lock, nor fail in silence.
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
