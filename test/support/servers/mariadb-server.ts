@@ -16,12 +16,9 @@ export interface MariadbServerOptions {
 /** A MariaDB of our own on a free loopback port, with nothing in it. */
 export async function startMariadb(options: MariadbServerOptions = {}): Promise<MariadbServer> {
   const server = new MariadbServer(unprivilegedUser('mysql'), options.args ?? []);
-  try {
-    await server.start();
-  } catch (error) {
-    await server.stop();
+  await server.start().catch((error: unknown) => {
     throw howToGet('mariadb', error);
-  }
+  });
   return server;
 }
 
@@ -41,29 +38,6 @@ export class MariadbServer extends ThrowawayServer {
 
   get url(): string {
     return this.urlOf(this.database);
-  }
-
-  /** @internal */
-  async start(): Promise<void> {
-    await runTool({
-      file: 'mariadb-install-db',
-      args: [
-        '--no-defaults',
-        `--datadir=${this.data}`,
-        '--auth-root-authentication-method=normal',
-        '--skip-test-db',
-      ],
-      cwd: this.folder,
-      user: this.systemUser,
-    });
-    writeFileSync(
-      join(this.folder, 'users.sql'),
-      `CREATE USER IF NOT EXISTS '${this.user}'@'%' IDENTIFIED BY '${this.password}';
-GRANT ALL PRIVILEGES ON *.* TO '${this.user}'@'%' WITH GRANT OPTION;
-CREATE DATABASE IF NOT EXISTS \`${this.database}\`;
-`,
-    );
-    await this.launch();
   }
 
   /** Makes an empty database and returns its address. */
@@ -89,6 +63,27 @@ CREATE DATABASE IF NOT EXISTS \`${this.database}\`;
   async restart(): Promise<void> {
     await this.shutDown();
     await this.launch();
+  }
+
+  protected override async prepare(): Promise<void> {
+    await runTool({
+      file: 'mariadb-install-db',
+      args: [
+        '--no-defaults',
+        `--datadir=${this.data}`,
+        '--auth-root-authentication-method=normal',
+        '--skip-test-db',
+      ],
+      cwd: this.folder,
+      user: this.systemUser,
+    });
+    writeFileSync(
+      join(this.folder, 'users.sql'),
+      `CREATE USER IF NOT EXISTS '${this.user}'@'%' IDENTIFIED BY '${this.password}';
+GRANT ALL PRIVILEGES ON *.* TO '${this.user}'@'%' WITH GRANT OPTION;
+CREATE DATABASE IF NOT EXISTS \`${this.database}\`;
+`,
+    );
   }
 
   protected command(port: number): ServerCommand {

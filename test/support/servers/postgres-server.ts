@@ -17,12 +17,7 @@ export interface PostgresServerOptions {
 export async function startPostgres(options: PostgresServerOptions = {}): Promise<PostgresServer> {
   const user = unprivilegedUser('postgres');
   const server = new PostgresServer(await postgresBinaries(user), user, options.settings ?? {});
-  try {
-    await server.start();
-  } catch (error) {
-    await server.stop();
-    throw error;
-  }
+  await server.start();
   return server;
 }
 
@@ -56,12 +51,6 @@ export class PostgresServer extends ThrowawayServer {
     return this.urlOf(this.database);
   }
 
-  /** @internal */
-  async start(): Promise<void> {
-    await this.initialise();
-    await this.launch();
-  }
-
   /** Makes an empty database and returns its address. */
   createDatabase(name = `db_${randomBytes(6).toString('hex')}`): Promise<string> {
     return createPostgresDatabase(this.url, name);
@@ -73,21 +62,7 @@ export class PostgresServer extends ThrowawayServer {
     await this.launch();
   }
 
-  protected command(port: number): ServerCommand {
-    const settings = Object.entries({ ...SETTINGS, ...this.settings, port: String(port) });
-    return {
-      file: this.binaries.postgres,
-      args: ['-D', this.data, ...settings.flatMap(([name, value]) => ['-c', `${name}=${value}`])],
-      cwd: this.folder,
-      env: { LC_ALL: 'C' },
-      user: this.systemUser,
-      ready: /database system is ready to accept connections/,
-      // SIGTERM waits until the clients have left. A test's clients may be stopped, or forgotten.
-      stopSignal: 'SIGINT',
-    };
-  }
-
-  private async initialise(): Promise<void> {
+  protected override async prepare(): Promise<void> {
     const passwordFile = join(this.folder, 'password');
     writeFileSync(passwordFile, this.password, { mode: 0o644 });
     await runTool({
@@ -109,6 +84,20 @@ export class PostgresServer extends ThrowawayServer {
       env: { LC_ALL: 'C' },
       user: this.systemUser,
     });
+  }
+
+  protected command(port: number): ServerCommand {
+    const settings = Object.entries({ ...SETTINGS, ...this.settings, port: String(port) });
+    return {
+      file: this.binaries.postgres,
+      args: ['-D', this.data, ...settings.flatMap(([name, value]) => ['-c', `${name}=${value}`])],
+      cwd: this.folder,
+      env: { LC_ALL: 'C' },
+      user: this.systemUser,
+      ready: /database system is ready to accept connections/,
+      // SIGTERM waits until the clients have left. A test's clients may be stopped, or forgotten.
+      stopSignal: 'SIGINT',
+    };
   }
 
   private urlOf(database: string): string {

@@ -13,12 +13,9 @@ export interface RedisServerOptions {
 /** A Redis of our own on a free loopback port. It writes nothing to the disk while it runs. */
 export async function startRedis(options: RedisServerOptions = {}): Promise<RedisServer> {
   const server = new RedisServer(options.args ?? []);
-  try {
-    await server.start();
-  } catch (error) {
-    await server.stop();
+  await server.start().catch((error: unknown) => {
     throw howToGet('redis', error);
-  }
+  });
   return server;
 }
 
@@ -29,11 +26,6 @@ export class RedisServer extends ThrowawayServer {
 
   get url(): string {
     return `redis://${this.host}:${this.port}`;
-  }
-
-  /** @internal */
-  start(): Promise<void> {
-    return this.launch();
   }
 
   /**

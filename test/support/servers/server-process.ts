@@ -1,5 +1,6 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { eventually } from '../eventually';
+import { childrenOf, isAlive, sendSignal } from './process-tree';
 import { unref } from './undertaker';
 
 /** What to start, and how to see that it is ready. */
@@ -102,24 +103,24 @@ export class ServerProcess {
   async kill(): Promise<void> {
     const children = this.children();
     this.signal('SIGKILL');
-    children.forEach((pid) => signal(pid, 'SIGKILL'));
+    children.forEach((pid) => sendSignal(pid, 'SIGKILL'));
     await this.waitForExit();
-    await waitUntil(() => !children.some(isAlive), STOP_LIMIT);
+    await eventually('its children end', () => !children.some(isAlive), STOP_LIMIT);
   }
 
   /** Stops the server's clock. Its parent is stopped first, or it would go on making children. */
   pause(): void {
     this.signal('SIGSTOP');
-    this.children().forEach((pid) => signal(pid, 'SIGSTOP'));
+    this.children().forEach((pid) => sendSignal(pid, 'SIGSTOP'));
   }
 
   resume(): void {
-    this.children().forEach((pid) => signal(pid, 'SIGCONT'));
+    this.children().forEach((pid) => sendSignal(pid, 'SIGCONT'));
     this.signal('SIGCONT');
   }
 
   private signal(name: NodeJS.Signals): void {
-    if (!this.isEnded) signal(this.pid, name);
+    if (!this.isEnded) sendSignal(this.pid, name);
   }
 
   /** PostgreSQL puts each child into a session of its own, so the process group is no way to reach them. */
@@ -135,54 +136,20 @@ export class ServerProcess {
   }
 
   private async becomesReady(command: ServerCommand, child: ChildProcess): Promise<void> {
-    const ready = await waitUntil(() => command.ready.test(this.log) || this.isEnded, START_LIMIT);
-    if (!this.isEnded && ready) return;
+    const settled = (): boolean => command.ready.test(this.log) || this.isEnded;
+    const inTime = await eventually('it is ready', settled, START_LIMIT).then(
+      () => true,
+      () => false,
+    );
+    if (inTime && !this.isEnded) return;
     if (!this.isEnded) await this.kill();
-    const reason = ready
+    const reason = inTime
       ? `ended with ${child.exitCode ?? child.signalCode} before it was ready`
       : `was not ready within ${START_LIMIT} ms`;
     throw new ServerStartError(command, reason, this.log);
   }
 }
 
-async function waitUntil(condition: () => boolean, limit: number): Promise<boolean> {
-  const end = Date.now() + limit;
-  while (!condition()) {
-    if (Date.now() > end) return false;
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-  return true;
-}
-
 function spawnError(child: ChildProcess): Promise<Error> {
   return new Promise((resolve) => child.once('error', resolve));
-}
-
-function signal(pid: number, name: NodeJS.Signals): void {
-  try {
-    process.kill(pid, name);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    // A child that has ended and that nobody has reaped yet still answers to signal 0.
-    return !/^\d+ \(.*\) Z/s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-  } catch {
-    return false;
-  }
-}
-
-function childrenOf(pid: number): number[] {
-  const listed =
-    process.platform === 'linux'
-      ? readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(/\s+/)
-      : execFileSync('ps', ['-A', '-o', 'ppid=,pid='], { encoding: 'utf8' })
-          .split('\n')
-          .map((line) => line.trim().split(/\s+/))
-          .filter(([parent]) => Number(parent) === pid)
-          .map(([, child]) => child);
-  return listed.filter((child) => child !== '').map(Number);
 }

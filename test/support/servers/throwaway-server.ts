@@ -17,7 +17,7 @@ export abstract class ThrowawayServer {
   private process: ServerProcess | undefined;
   private readonly undertaker: Undertaker;
 
-  protected constructor(protected readonly folder: string) {
+  protected constructor(readonly folder: string) {
     this.undertaker = new Undertaker(folder);
     startedServers(globalThis).add(this);
   }
@@ -29,6 +29,17 @@ export abstract class ThrowawayServer {
 
   get pid(): number {
     return this.running().pid;
+  }
+
+  /** Starts the server for the first time; leaves nothing behind when it can't. */
+  async start(): Promise<void> {
+    try {
+      await this.prepare();
+      await this.launch();
+    } catch (error) {
+      await this.stop();
+      throw error;
+    }
   }
 
   /** Stops the server and removes its data. Harmless twice. */
@@ -75,6 +86,9 @@ export abstract class ThrowawayServer {
       }
     }
   }
+
+  /** Fills the folder with what the server needs before it can start. */
+  protected async prepare(): Promise<void> {}
 
   protected abstract command(port: number): ServerCommand;
 
