@@ -5,7 +5,8 @@ export const LONGEST_NAME = 1_024;
 
 const RESERVED = /[:%<>{}\p{Cc}]/gu;
 const ESCAPE = /%([0-9A-F]{2})/g;
-const CONTROL = /\p{Cc}/u;
+/** Control characters, and halves of a surrogate pair: UTF-8 has no form for those, so that two names would become one. */
+const UNUSABLE = /[\p{Cc}\p{Cs}]/u;
 
 /** Escapes a value, so that it can't reach beyond its own segment of a key: `a:b` becomes `a%3Ab`. */
 export function escapeSegment(value: string): string {
@@ -29,7 +30,7 @@ export function resourceOf(name: string): string {
 /**
  * Refuses what no strategy can lock.
  *
- * @throws {LockKeyError} the name is no string, empty, longer than 1 024 bytes or holds control characters.
+ * @throws {LockKeyError} the name is no string, empty, longer than 1 024 bytes, or holds control characters or lone surrogates.
  */
 export function checkName(name: string): void {
   if (typeof name !== 'string' || name === '') {
@@ -45,9 +46,9 @@ export function checkName(name: string): void {
       { key: name },
     );
   }
-  if (CONTROL.test(name)) {
+  if (UNUSABLE.test(name)) {
     throw new LockKeyError(
-      `The key ${JSON.stringify(name)} has control characters. Escape the values that it is made of with escapeSegment(value).`,
+      `The key ${JSON.stringify(name)} has control characters or a half of a surrogate pair. Escape the values that it is made of with escapeSegment(value).`,
       { key: name },
     );
   }

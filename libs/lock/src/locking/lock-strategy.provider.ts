@@ -1,6 +1,7 @@
+import { Inject, Injectable } from '@nestjs/common';
 import { LockConfigurationError } from './lock-error.js';
 import { resourceOf } from './lock-name.js';
-import { DEFAULT_STRATEGY, type LockStrategies } from './lock-strategies.js';
+import { DEFAULT_STRATEGY, LockStrategies } from './lock-strategies.js';
 
 /**
  * Says which strategy locks a resource: the one that the method names, else the one whose `resources` hold the key's
@@ -9,10 +10,11 @@ import { DEFAULT_STRATEGY, type LockStrategies } from './lock-strategies.js';
  *
  * @publicApi
  */
+@Injectable()
 export class LockStrategyProvider {
   private byResource: ReadonlyMap<string, string> | undefined;
 
-  constructor(protected readonly strategies: LockStrategies) {}
+  constructor(@Inject(LockStrategies) protected readonly strategies: LockStrategies) {}
 
   /**
    * @param key - the resolved key, for example `stock:42`.

@@ -1,5 +1,10 @@
 import { FifoMutex } from '../../locking/fifo-mutex.js';
-import { LockBusyError, LockLostError, LockNotOwnedError, LockShutdownError } from '../../locking/lock-error.js';
+import {
+  LockBusyError,
+  LockLostError,
+  LockNotOwnedError,
+  LockShutdownError,
+} from '../../locking/lock-error.js';
 import {
   LockStrategy,
   type LockInspection,
@@ -176,9 +181,12 @@ class MemoryLease implements StrategyLease {
     if (this.signal.aborted) return Promise.reject(this.signal.reason as Error);
     if (!this.over) return Promise.resolve();
     return Promise.reject(
-      new LockNotOwnedError(`"${this.name}" can't be extended: this lease was released. Take the lock again.`, {
-        key: this.name,
-      }),
+      new LockNotOwnedError(
+        `"${this.name}" can't be extended: this lease was released. Take the lock again.`,
+        {
+          key: this.name,
+        },
+      ),
     );
   }
 

@@ -19,6 +19,9 @@ export interface MemoryLockOptions {
  *
  * @publicApi
  */
-export function memoryLock({ resources = [], shutdownTimeout = 10_000 }: MemoryLockOptions = {}): LockStrategyFactory {
+export function memoryLock({
+  resources = [],
+  shutdownTimeout = 10_000,
+}: MemoryLockOptions = {}): LockStrategyFactory {
   return ({ strategy }) => new MemoryLockStrategy(strategy, resources, shutdownTimeout);
 }

@@ -1,0 +1,58 @@
+import { LockBusyError, LockShutdownError } from '../../locking/lock-error.js';
+import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
+import { memoryLock } from './memory-lock.js';
+
+describe('the lock in memory', () => {
+  let locks: LockStrategy;
+
+  beforeEach(
+    () =>
+      (locks = memoryLock({ shutdownTimeout: 20 })({ strategy: 'memory', get: () => undefined as never })),
+  );
+  afterEach(() => locks.close?.());
+
+  const request = (name: string, more: Partial<LockRequest> = {}): LockRequest => ({
+    name,
+    waitTime: 1_000,
+    ttl: 1_000,
+    holdAtLeast: 0,
+    ...more,
+  });
+
+  it('remembers no key that nobody holds or waits for', async () => {
+    for (let id = 0; id < 1_000; id += 1) await (await locks.acquire(request(`stock:${id}`))).release();
+    const lease = await locks.acquire(request('busy'));
+    await expect(locks.acquire(request('busy', { waitTime: 0 }))).rejects.toBeInstanceOf(LockBusyError);
+    await lease.release();
+    expect((locks as unknown as { locks: Map<string, unknown> }).locks.size).toBe(0);
+  });
+
+  it('keeps a lock for holdAtLeast after its release, and hands it on then', async () => {
+    const lease = await locks.acquire(request('settle', { holdAtLeast: 50 }));
+    const takenAt = performance.now();
+    await lease.release();
+    await expect(locks.acquire(request('settle', { waitTime: 0 }))).rejects.toBeInstanceOf(LockBusyError);
+    const next = await locks.acquire(request('settle'));
+    expect(performance.now() - takenAt).toBeGreaterThanOrEqual(45);
+    await next.release();
+  });
+
+  it('sends waiters away at the shut-down, waits for the holder, and lets nobody in any more', async () => {
+    const lease = await locks.acquire(request('stock:1'));
+    const waiting = locks.acquire(request('stock:1'));
+    const drained = locks.drain?.();
+    await expect(waiting).rejects.toBeInstanceOf(LockShutdownError);
+    await expect(locks.acquire(request('stock:2'))).rejects.toThrow(/shutting down/);
+    let isDrained = false;
+    void drained?.then(() => (isDrained = true));
+    await new Promise(setImmediate);
+    expect(isDrained).toBe(false);
+    await lease.release();
+    await drained;
+  });
+
+  it('does not wait for a holder longer than the limit', async () => {
+    await locks.acquire(request('stock:1'));
+    await locks.drain?.();
+  });
+});
