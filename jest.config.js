@@ -27,6 +27,7 @@ module.exports = {
     '^nestjs-distributed-lock/testing$': '<rootDir>/libs/lock/src/testing/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
+  reporters: ['default', '<rootDir>/test/support/closing-line.reporter.js'],
   testTimeout: 30_000,
   maxWorkers: 2,
   coverageProvider: 'v8',
