@@ -1,0 +1,1 @@
+export { withoutLocks } from './without-locks.js';
