@@ -1,0 +1,56 @@
+import { Listr, type ListrTask } from 'listr2';
+import { stopServersOf } from '../test/support/servers/throwaway-server.js';
+import { batchPlay } from './batch-play.js';
+import { SceneStores } from './scenes/scene-stores.js';
+import { webPlay } from './web-play.js';
+
+const PLAYS = [webPlay, batchPlay];
+
+async function main(): Promise<void> {
+  process.once('SIGINT', () => void leave(130));
+  process.once('SIGTERM', () => void leave(143));
+  const start = performance.now();
+  const stores = new SceneStores();
+  try {
+    await tasks(stores).run();
+  } finally {
+    await stores.stop();
+  }
+  const wrong = PLAYS.reduce((sum, play) => sum + play.wrong, 0);
+  const seconds = Math.round((performance.now() - start) / 1_000);
+  for (const play of PLAYS) print(`\n${play.title}\n${play.table()}`);
+  print(`\n${wrong === 0 ? 'All came out as it must' : `${wrong} came out WRONG`}, in ${seconds} s.`);
+  process.exitCode = wrong === 0 ? 0 : 1;
+}
+
+function tasks(stores: SceneStores): Listr<unknown> {
+  const servers: ListrTask[] = [
+    { title: 'Start PostgreSQL', task: () => stores.startPostgres() },
+    {
+      title: 'Start Redis',
+      task: async (_, task) => {
+        await stores.startRedis((line) => (task.output = line));
+        const missing = stores.missingFor('redis');
+        if (missing !== undefined) task.skip(missing);
+      },
+      rendererOptions: { persistentOutput: true },
+    },
+  ];
+  // Ctrl-C is ours: what was started has to be stopped first.
+  return new Listr([...servers, ...PLAYS.map((play) => play.task(stores))], {
+    registerSignalListeners: false,
+  });
+}
+
+async function leave(exitCode: number): Promise<void> {
+  const showCursor = '\u001b[?25h';
+  print(`${process.stdout.isTTY ? showCursor : ''}\nInterrupted: stopping the servers.`);
+  await stopServersOf(globalThis);
+  process.exit(exitCode);
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+void main();
