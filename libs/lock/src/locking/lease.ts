@@ -67,8 +67,13 @@ export class Lease implements AsyncDisposable {
 
   /** Milliseconds until the lock is lost unless it is renewed; 0 once it is lost or released. */
   get remaining(): number {
-    if (this.releasing !== undefined || this.isLost) return 0;
+    if (this.isReleased || this.isLost) return 0;
     return Math.min(...this.parts.map((part) => part.lease.remaining), this.overtime?.remaining ?? Infinity);
+  }
+
+  /** Whether the release has begun. */
+  get isReleased(): boolean {
+    return this.releasing !== undefined;
   }
 
   /** Whether the lock was lost before it was released. */
@@ -102,7 +107,7 @@ export class Lease implements AsyncDisposable {
         "runs without its lock, because the store can't be reached and whenUnavailable is 'run'",
       );
     }
-    if (this.releasing !== undefined) throw this.notOwned('was released');
+    if (this.isReleased) throw this.notOwned('was released');
   }
 
   /**
@@ -142,7 +147,7 @@ export class Lease implements AsyncDisposable {
 
   /** @internal */
   partOf(strategy: LockStrategy, name: string): LeasePart | undefined {
-    if (this.releasing !== undefined) return undefined;
+    if (this.isReleased) return undefined;
     return this.parts.find((part) => part.strategy === strategy && part.lease.name === name);
   }
 

@@ -11,33 +11,21 @@ interface LockFrame {
   readonly scope?: TransactionScope;
   /** Ends the waiting of every lock that is asked for inside. */
   readonly waitSignal?: AbortSignal;
-  /** Set once the lock was given back: a call that was left behind without `await` is not inside any more. */
-  left: boolean;
 }
 
 const frames = new AsyncLocalStorage<LockFrame>();
 
 /** Runs work inside of a lease and, where it has one, the scope of its transaction. */
-export async function insideLease<T>(
-  inside: { readonly lease: Lease; readonly scope: TransactionScope | undefined },
+export function insideLease<T>(
+  { lease, scope }: { readonly lease: Lease; readonly scope: TransactionScope | undefined },
   work: () => Promise<T>,
 ): Promise<T> {
-  const frame: LockFrame = {
-    outer: frames.getStore(),
-    lease: inside.lease,
-    scope: inside.scope,
-    left: false,
-  };
-  try {
-    return await frames.run(frame, work);
-  } finally {
-    frame.left = true;
-  }
+  return frames.run({ outer: frames.getStore(), lease, scope }, work);
 }
 
 /** Runs work inside of a transaction that is not itself a lock. */
 export function insideScope<T>(scope: TransactionScope, work: () => Promise<T>): Promise<T> {
-  return frames.run({ outer: frames.getStore(), scope, left: false }, work);
+  return frames.run({ outer: frames.getStore(), scope }, work);
 }
 
 /**
@@ -47,13 +35,15 @@ export function insideScope<T>(scope: TransactionScope, work: () => Promise<T>):
  * @publicApi
  */
 export function withWaitSignal<T>(waitSignal: AbortSignal, work: () => T): T {
-  return frames.run({ outer: frames.getStore(), waitSignal, left: false }, work);
+  return frames.run({ outer: frames.getStore(), waitSignal }, work);
 }
 
-/** The lease of this async context that holds the name with this strategy. */
+/**
+ * The lease of this async context that holds the name with this strategy. A call that was left behind without `await`
+ * and outlived its lock is not inside of it any more.
+ */
 export function heldPart(strategy: LockStrategy, name: string): LeasePart | undefined {
   for (let frame = frames.getStore(); frame !== undefined; frame = frame.outer) {
-    if (frame.left) continue;
     const part = frame.lease?.partOf(strategy, name);
     if (part !== undefined) return part;
   }
@@ -86,7 +76,7 @@ export function waitSignals(): readonly AbortSignal[] {
  */
 export function currentLease(key?: string): Lease | undefined {
   for (let frame = frames.getStore(); frame !== undefined; frame = frame.outer) {
-    if (frame.left || frame.lease === undefined) continue;
+    if (frame.lease === undefined || frame.lease.isReleased) continue;
     if (key === undefined || frame.lease.keys.includes(key)) return frame.lease;
   }
   return undefined;

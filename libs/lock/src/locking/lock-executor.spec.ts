@@ -96,6 +96,7 @@ describe('one call inside of its locks', () => {
       const ran = jest.fn(() => Promise.resolve());
       const outer = locks.run(call('stock:1'), async () => {
         await strategies.get('default').forceRelease?.('stock:1');
+        await expect(locks.acquire(call('stock:1'))).rejects.toBeInstanceOf(LockLostError);
         await locks.run(call('stock:1'), ran);
       });
       await expect(outer).rejects.toBeInstanceOf(LockLostError);
