@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   process.exitCode = wrong === 0 ? 0 : 1;
 }
 
-function tasks(stores: SceneStores): Listr<unknown> {
+function tasks(stores: SceneStores): Listr<unknown, 'default', 'simple'> {
   const servers: ListrTask[] = [
     { title: 'Start PostgreSQL', task: () => stores.startPostgres() },
     {
@@ -37,7 +37,7 @@ function tasks(stores: SceneStores): Listr<unknown> {
     },
   ];
   // Ctrl-C is ours: what was started has to be stopped first.
-  return new Listr([...servers, ...PLAYS.map((play) => play.task(stores))], {
+  return new Listr<unknown>([...servers, ...PLAYS.map((play) => play.task(stores))], {
     registerSignalListeners: false,
   });
 }

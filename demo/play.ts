@@ -69,7 +69,7 @@ export class Play<Case extends PlayCase = PlayCase, Result = unknown> {
     const { cases, columns, nameOf } = this.options;
     const head = ['lock', ...columns, ''];
     const colAligns = head.map((_, column) => (column === 0 || column > columns.length ? 'left' : 'right'));
-    const table = new Table({ head, colAligns, style: { head: [], border: [] } });
+    const table = new Table({ head, colAligns, style: { head: [], border: [], compact: true } });
     for (const one of cases) table.push([nameOf(one), ...this.outcomeCells(one)]);
     return table.toString();
   }
@@ -95,7 +95,12 @@ export class Play<Case extends PlayCase = PlayCase, Result = unknown> {
   private outcomeCells(one: Case): Table.HorizontalTableRow {
     const { columns, cells, judge } = this.options;
     const outcome = this.outcomes.get(one) ?? { notRun: 'not run' };
-    if ('notRun' in outcome) return [{ content: outcome.notRun, colSpan: columns.length + 1 }];
+    if ('notRun' in outcome) return [{ content: folded(outcome.notRun), colSpan: columns.length + 1 }];
     return [...cells(outcome.result), judge(one, outcome.result).text];
   }
+}
+
+/** Breaks a sentence into lines of a table's width. */
+function folded(sentence: string): string {
+  return sentence.replace(/(.{1,70})(?:\s+|$)/g, '$1\n').trimEnd();
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from '../../src/config/environment.js';
 import type { ServerCommand } from '../../test/support/servers/server-process.js';
@@ -5,6 +6,7 @@ import { ThrowawayServer } from '../../test/support/servers/throwaway-server.js'
 import { throwawayFolder } from '../../test/support/servers/unprivileged-user.js';
 
 const PROJECT = join(__dirname, '../..');
+const BUILT_SHOP = join(PROJECT, 'dist/shop/src/main.js');
 
 /** The scripts that can be loaded into a server before the shop. */
 export type Preload = 'arrival-stamp' | 'late-clock';
@@ -16,6 +18,7 @@ export interface ShopServerOptions {
 
 /** Starts the built shop as a process of its own. */
 export async function startShopServer(options: ShopServerOptions): Promise<ShopServer> {
+  if (!existsSync(BUILT_SHOP)) throw new Error('The shop is not built: run "npm run build" first');
   const server = new ShopServer(options);
   await server.start();
   return server;
@@ -35,10 +38,7 @@ export class ShopServer extends ThrowawayServer {
     const settings = { ...environment, HOST: this.host, PORT: port };
     return {
       file: process.execPath,
-      args: [
-        ...(preload ? ['--require', join(PROJECT, `demo/preload/${preload}.js`)] : []),
-        join(PROJECT, 'dist/shop/src/main.js'),
-      ],
+      args: [...(preload ? ['--require', join(PROJECT, `demo/preload/${preload}.js`)] : []), BUILT_SHOP],
       cwd: this.folder,
       env: {
         // What the caller's own environment says must not reach the scene.

@@ -17,7 +17,6 @@ export function lockOptions(config: ConfigService<Environment, true>): LockModul
   return {
     strategy: strategies[config.get('LOCK_STRATEGY', { infer: true })](),
     transactions: typeormTransactions(),
-    // When a sale opens, a buyer rather waits for the turn than hears at once that the shop is busy.
-    defaults: { waitTime: 30_000 },
+    defaults: { waitTime: config.get('LOCK_WAIT_TIME') },
   };
 }
