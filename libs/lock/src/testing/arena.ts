@@ -1,0 +1,105 @@
+import { randomBytes } from 'node:crypto';
+import type { LockTraits } from '../locking/lock-strategy.js';
+import type { Contender } from './contender/contender.js';
+import { LocalContender } from './contender/local-contender.js';
+import { ProcessContender } from './contender/process-contender.js';
+import { eventually, pause, within } from './patience.js';
+import type { StrategyUnderTest } from './strategy-under-test.js';
+
+const DEFAULT_PATIENCE = 15_000;
+const DEFAULT_LEASE = 2_000;
+
+/** How long a waiter gets to arrive where nobody can see it arrive: the strategy has no `inspect`. */
+const UNSEEN_ARRIVAL = 100;
+
+/** Where contenders meet: in processes of their own for a `shared` strategy, else as tasks of this process. */
+export class Arena {
+  readonly traits: LockTraits;
+  /** Milliseconds after which something that must happen is held not to happen. */
+  readonly patience: number;
+  /** The `ttl` of leases that are to lapse. */
+  readonly lease: number;
+  private locals: LocalContender[] = [];
+  private processes: ProcessContender[] = [];
+
+  constructor(readonly subject: StrategyUnderTest) {
+    this.traits = subject.traits;
+    this.patience = subject.patience ?? DEFAULT_PATIENCE;
+    this.lease = subject.lease ?? DEFAULT_LEASE;
+  }
+
+  /** A name that nobody else uses. */
+  key(label: string): string {
+    return `contract:${label}:${randomBytes(6).toString('hex')}`;
+  }
+
+  async contenders<Count extends 1 | 2 | 3>(count: Count): Promise<Several<Contender, Count>> {
+    if (this.traits.scope === 'shared') return this.processContenders(count);
+    while (this.locals.length < count) {
+      const [first] = this.locals;
+      this.locals.push(first === undefined ? await LocalContender.open(this.subject.create) : first.twin());
+    }
+    return this.locals.slice(0, count) as unknown as Several<Contender, Count>;
+  }
+
+  /** Contenders that can be killed and frozen. */
+  async processContenders<Count extends 1 | 2 | 3>(count: Count): Promise<Several<ProcessContender, Count>> {
+    const { worker, name } = this.subject;
+    if (worker === undefined) {
+      throw new Error(
+        `"${name}" has the scope 'shared', so it needs a worker: a file that calls runContractWorker.`,
+      );
+    }
+    this.processes = this.processes.filter((contender) => contender.isAlive);
+    const missing = Math.max(0, count - this.processes.length);
+    this.processes.push(
+      ...(await Promise.all(Array.from({ length: missing }, () => ProcessContender.start(worker)))),
+    );
+    return this.processes.slice(0, count) as unknown as Several<ProcessContender, Count>;
+  }
+
+  /**
+   * Resolves when a contender's strategy knows of so many waiters, which shows that the last one has arrived.
+   *
+   * @param count - asked at each look, for waiters may give up meanwhile
+   */
+  async untilWaiting(contender: Contender, name: string, count: () => number): Promise<void> {
+    if ((await contender.inspect(name)) === undefined) return pause(UNSEEN_ARRIVAL);
+    await eventually(`${count()} wait for "${name.slice(0, 80)}"`, this.patience, async () => {
+      const seen = await contender.inspect(name);
+      return (seen?.waiters.length ?? 0) >= count();
+    });
+  }
+
+  /** What the promise resolves to, if it does so before our patience ends. */
+  soon<T>(what: string, pending: Promise<T>): Promise<T> {
+    return within(what, this.patience, pending);
+  }
+
+  /** After a case: nothing of it may reach into the next, whether it failed or not. */
+  async clear(): Promise<void> {
+    const living = [...this.locals, ...this.processes.filter((contender) => contender.isAlive)];
+    await Promise.all(
+      living.map((contender) => this.soon('the leases of a case are given back', contender.letGo())),
+    );
+  }
+
+  /** Closes every strategy. Each process has to end by itself then. */
+  async close(): Promise<void> {
+    const [first] = this.locals;
+    const closed = await Promise.allSettled([
+      first?.close(),
+      ...this.processes.map((contender) => contender.close()),
+    ]);
+    this.locals = [];
+    this.processes = [];
+    for (const result of closed) if (result.status === 'rejected') throw result.reason;
+  }
+}
+
+/** So many of them that each has a name when it is taken apart. */
+export type Several<T, Count extends 1 | 2 | 3> = Count extends 1
+  ? [T]
+  : Count extends 2
+    ? [T, T]
+    : [T, T, T];
