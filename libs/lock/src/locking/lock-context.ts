@@ -50,6 +50,15 @@ export function heldPart(strategy: LockStrategy, name: string): LeasePart | unde
   return undefined;
 }
 
+/** The names of the locks that this async context holds. */
+export function heldNames(): readonly string[] {
+  const names: string[] = [];
+  for (let frame = frames.getStore(); frame !== undefined; frame = frame.outer) {
+    if (frame.lease !== undefined && !frame.lease.isReleased) names.push(...frame.lease.keys);
+  }
+  return names;
+}
+
 /** The outermost transaction of ours that is open in this async context. */
 export function openScope(): TransactionScope | undefined {
   let outermost: TransactionScope | undefined;

@@ -11,6 +11,15 @@ export interface LockEvent {
   readonly label: string;
 }
 
+/** What the events of one call have in common. */
+export function eventOf(
+  { label, template }: { readonly label: string; readonly template?: string },
+  key = '',
+  strategy = '',
+): LockEvent {
+  return { key, template, strategy, label };
+}
+
 /** The events of {@link LockEvents}. */
 export interface LockEventMap {
   /** A call begins to ask for the lock. */

@@ -2,8 +2,9 @@ import { Logger } from '@nestjs/common';
 import { memoryLock } from '../strategies/memory/index.js';
 import { currentLease, withWaitSignal } from './lock-context.js';
 import { LockBusyError, LockLostError, LockNotOwnedError, LockUnavailableError } from './lock-error.js';
-import { LockEvents } from './lock-events.js';
+import { LockEvents, type LockEvent } from './lock-events.js';
 import { LockExecutor, type LockCall } from './lock-executor.js';
+import { LockInstrumentation } from './lock-instrumentation.js';
 import { LockStrategies } from './lock-strategies.js';
 import { LockStrategyProvider } from './lock-strategy.provider.js';
 import {
@@ -25,11 +26,12 @@ describe('one call inside of its locks', () => {
   function build(
     factory: LockStrategyFactory = memoryLock({ shutdownTimeout: 0 }),
     transactions?: LockTransactions,
+    instrumentation?: LockInstrumentation,
   ): void {
     strategies = new LockStrategies({ factories: { default: factory }, resolve: () => undefined as never });
     events = new LockEvents();
     const provider = new LockStrategyProvider(strategies);
-    locks = new LockExecutor({ strategies, provider, events, transactions });
+    locks = new LockExecutor({ strategies, provider, events, transactions, instrumentation });
   }
 
   const call = (keys: string | string[], options: LockCall['options'] = {}): LockCall => ({
@@ -303,6 +305,24 @@ describe('one call inside of its locks', () => {
     });
   });
 
+  it('tells who traces it what it waits for and how long it holds, with the outcome of each', async () => {
+    const spans: string[] = [];
+    build(memoryLock({ shutdownTimeout: 0 }), undefined, new RecordedInstrumentation(spans));
+    await locks.run(call('stock:1'), () => Promise.resolve(spans.push('work')));
+    const holder = await locks.acquire(call('stock:2'));
+    await locks.run(call('stock:2', { waitTime: 0 }), () => Promise.resolve()).catch(() => undefined);
+    await holder.release();
+    expect(spans).toEqual([
+      'wait stock:1',
+      'hold stock:1',
+      'work',
+      'held stock:1',
+      'wait stock:2',
+      'wait stock:2',
+      'failed stock:2: LOCK_BUSY',
+    ]);
+  });
+
   describe('a transaction', () => {
     let log: string[];
 
@@ -428,6 +448,30 @@ class RecordedTransactions extends LockTransactions {
 
   override isActive(): boolean {
     return false;
+  }
+}
+
+/** Writes down the halves of a call. */
+class RecordedInstrumentation extends LockInstrumentation {
+  constructor(private readonly spans: string[]) {
+    super();
+  }
+
+  override wait<T>({ key }: LockEvent, waiting: () => Promise<T>): Promise<T> {
+    this.spans.push(`wait ${key}`);
+    return waiting().catch((error: { code?: string }) => {
+      this.spans.push(`failed ${key}: ${error.code}`);
+      throw error;
+    });
+  }
+
+  override async hold<T>({ key }: LockEvent, work: () => Promise<T>): Promise<T> {
+    this.spans.push(`hold ${key}`);
+    try {
+      return await work();
+    } finally {
+      this.spans.push(`held ${key}`);
+    }
   }
 }
 

@@ -1,4 +1,5 @@
 import { Observable, defer, type Subscriber } from 'rxjs';
+import { checkLeadOptions, lead, type LeadOptions } from './leadership.js';
 import type { Lease } from './lease.js';
 import { checkLockOptions, type LockOptions } from './lock-call-options.js';
 import { LockBusyError, LockConfigurationError } from './lock-error.js';
@@ -83,6 +84,30 @@ export class LockService {
       if (error instanceof LockBusyError) return null;
       throw error;
     }
+  }
+
+  /**
+   * Stands for election: the work runs in one process at a time, and its signal aborts when the leadership is lost, at
+   * the latest when another process may lead. Resolves when the work is done or `signal` aborts; work that fails is
+   * followed by another campaign. Use a strategy of scope 'shared' whose lock is no transaction, such as `redisLock()`.
+   *
+   * @throws {LockConfigurationError} an option can't be right.
+   */
+  async lead(
+    name: string,
+    work: (signal: AbortSignal, lease: Lease) => Promise<void>,
+    options: LeadOptions = {},
+  ): Promise<void> {
+    const { strategy, ttl } = options;
+    checkName(name);
+    checkLeadOptions(options);
+    const terms = { strategy, ttl, waitTime: Infinity };
+    await lead(
+      name,
+      work,
+      (signal) => this.parts.executor.acquire(callOf('lead', name, { ...terms, signal })),
+      options,
+    );
   }
 
   /**

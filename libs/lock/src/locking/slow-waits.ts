@@ -1,0 +1,52 @@
+import { Logger } from '@nestjs/common';
+import type { LockEvent } from './lock-events.js';
+import type { LockStrategy } from './lock-strategy.js';
+
+/** Shorter waits are nobody's trouble, and not worth a timer. */
+const WORTH_WATCHING = 1_000;
+
+/** One key that everybody waits for must not fill the log: a warning for a method comes once in this many milliseconds. */
+const QUIET_TIME = 10_000;
+
+/** Warns when a call has waited half its `waitTime`, with what a person needs to act on it. */
+export class SlowWaits {
+  private readonly logger = new Logger('DistributedLock');
+  private readonly quietUntil = new Map<string, number>();
+
+  /** Watches one wait until the returned function is called. */
+  watch(strategy: LockStrategy, event: LockEvent, waitTime: number): () => void {
+    if (waitTime < WORTH_WATCHING || waitTime === Infinity) return () => undefined;
+    const half = waitTime / 2;
+    const timer = setTimeout(() => void this.warn(strategy, event, half), half).unref();
+    return () => clearTimeout(timer);
+  }
+
+  private async warn(
+    strategy: LockStrategy,
+    { label, key, template }: LockEvent,
+    waited: number,
+  ): Promise<void> {
+    const now = performance.now();
+    if (now < (this.quietUntil.get(label) ?? 0)) return;
+    this.quietUntil.set(label, now + QUIET_TIME);
+    const facts = await whoAndHowMany(strategy, key);
+    // The template where there is one: keys can hold what does not belong into a log.
+    this.logger.warn(
+      `${label} has waited ${(waited / 1_000).toFixed(1)} s for ${template ?? key}${facts}. ` +
+        'If that is usual, make the work shorter, lock less, or lower waitTime to turn callers away sooner.',
+    );
+  }
+}
+
+async function whoAndHowMany(strategy: LockStrategy, key: string): Promise<string> {
+  try {
+    const state = await strategy.inspect?.(key);
+    if (state === undefined) return '';
+    const since = state.since === undefined ? '' : ` since ${state.since.toISOString()}`;
+    const holder = state.holder === undefined ? '' : `, held by ${state.holder}${since}`;
+    return `, ${state.waiters.length} in the queue${holder}`;
+  } catch {
+    // Only a warning is at stake; the call itself will say what is wrong with the store.
+    return '';
+  }
+}
