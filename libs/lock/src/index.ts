@@ -12,6 +12,11 @@ export type {
   WhenBusy,
 } from './method/lock-decorator-types.js';
 
+export { ClientHungUpException, DistributedLockInterceptor } from './http/distributed-lock.interceptor.js';
+export { DistributedLockExceptionFilter } from './http/distributed-lock-exception.filter.js';
+export type { LockedRequest, RequestKey, RequestLockOptions } from './http/keyed-interceptor.js';
+export { LockHttpException, type LockHttpAnswer, type LockHttpOptions } from './http/lock-http-answers.js';
+
 export { Lease } from './locking/lease.js';
 export type { LockDefaults, LockOptions } from './locking/lock-call-options.js';
 export { currentLease, withWaitSignal } from './locking/lock-context.js';

@@ -1,3 +1,4 @@
+import { checkHttpOptions, type LockHttpOptions } from './http/lock-http-answers.js';
 import { checkLockDefaults, type LockDefaults } from './locking/lock-call-options.js';
 import { LockConfigurationError } from './locking/lock-error.js';
 import { DEFAULT_STRATEGY } from './locking/lock-strategies.js';
@@ -26,6 +27,8 @@ export interface LockModuleOptions {
   readonly transactions?: LockTransactionsFactory;
   /** What every lock of the application is asked for with, unless its method says otherwise. */
   readonly defaults?: LockDefaults;
+  /** How the interceptor and the exception filter answer the errors of locks. */
+  readonly http?: LockHttpOptions;
 }
 
 /**
@@ -37,7 +40,7 @@ export interface LockModuleOptionsFactory {
   createLockOptions(): LockModuleOptions | Promise<LockModuleOptions>;
 }
 
-const KNOWN = ['strategy', 'strategies', 'transactions', 'defaults'];
+const KNOWN = ['strategy', 'strategies', 'transactions', 'defaults', 'http'];
 const WHERE = 'LockModule.forRoot';
 
 /** @throws {LockConfigurationError} an option is unknown or has a value that can't work. */
@@ -55,12 +58,13 @@ export function checkModuleOptions(options: LockModuleOptions): void {
   }
   checkFactory(options.strategy, 'strategy');
   checkFactory(options.transactions, 'transactions');
-  const { strategies = {}, defaults } = options;
+  const { strategies = {}, defaults, http } = options;
   for (const [name, factory] of Object.entries(strategies)) {
     checkFactory(factory, `strategies.${name}`);
     if (factory === undefined) throw notAFactory(factory, `strategies.${name}`);
   }
   checkDefaultStrategy(options);
+  if (http !== undefined) checkHttpOptions(http, `${WHERE}({ http })`);
   if (defaults !== undefined) checkLockDefaults(defaults, `${WHERE}({ defaults })`);
 }
 

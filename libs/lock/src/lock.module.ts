@@ -9,6 +9,7 @@ import {
   type Provider,
 } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
+import { LOCK_HTTP_OPTIONS } from './http/lock-http-answers.js';
 import { checkModuleOptions, strategyFactories, type LockModuleOptions } from './lock-module-options.js';
 import {
   ConfigurableModuleClass,
@@ -48,6 +49,11 @@ const PROVIDERS: Provider[] = [
     },
     inject: [MODULE_OPTIONS_TOKEN, INSTANCES],
   },
+  {
+    provide: LOCK_HTTP_OPTIONS,
+    useFactory: ({ http }: LockModuleOptions) => http,
+    inject: [MODULE_OPTIONS_TOKEN],
+  },
   { provide: LockStrategyProvider, useClass: LockStrategyProvider },
   {
     provide: TRANSACTIONS,
@@ -80,7 +86,10 @@ const PROVIDERS: Provider[] = [
  *
  * @publicApi
  */
-@Module({ providers: PROVIDERS, exports: [LOCK_HOST, LockEvents, LockService, LockStrategyProvider] })
+@Module({
+  providers: PROVIDERS,
+  exports: [LOCK_HOST, LOCK_HTTP_OPTIONS, LockEvents, LockService, LockStrategyProvider],
+})
 export class LockModule
   extends ConfigurableModuleClass
   implements OnModuleInit, BeforeApplicationShutdown, OnApplicationShutdown
