@@ -1,0 +1,129 @@
+import { FifoMutex } from '../../locking/fifo-mutex.js';
+
+/**
+ * Where callers wait *before* they take a connection, first come, first served.
+ *
+ * Two limits. Of all callers of this process that wait for one lock, only the first waits in the database: five hundred
+ * callers for one row hold two connections, the holder's and the next one's. And all locks of this process together use
+ * `maxConnections` connections at most, so that the application's other queries always find one.
+ */
+export class ConnectionGate {
+  private readonly turns = new Map<string, KeyTurns>();
+  private readonly slots: SlotQueue;
+
+  constructor(readonly maxConnections: number) {
+    this.slots = new SlotQueue(maxConnections);
+  }
+
+  /** How many callers wait for this lock in this process, the one that waits in the database included. */
+  waiting(name: string): number {
+    const turns = this.turns.get(name);
+    return turns === undefined ? 0 : turns.mutex.queueLength + (turns.mutex.isTaken ? 1 : 0);
+  }
+
+  /** How many connections the locks of this process use. */
+  get connections(): number {
+    return this.slots.used;
+  }
+
+  /**
+   * Waits until nobody of this process is before the caller.
+   *
+   * @returns how to let the next one go, or undefined when the wait time is over.
+   */
+  async enter(
+    name: string,
+    limit: { readonly waitTime: number; readonly signal: AbortSignal },
+  ): Promise<(() => void) | undefined> {
+    const turns = this.turnsOf(name);
+    turns.users += 1;
+    let entered = false;
+    try {
+      entered = await turns.mutex.enter(limit);
+    } finally {
+      if (!entered) this.forget(name, turns);
+    }
+    if (!entered) return undefined;
+    return once(() => {
+      turns.mutex.leave();
+      this.forget(name, turns);
+    });
+  }
+
+  /** Waits for the right to one connection; returns how to give it back, or undefined when the limit is over. */
+  takeSlot(limit: number, signal: AbortSignal): Promise<(() => void) | undefined> {
+    return this.slots.take(limit, signal);
+  }
+
+  private turnsOf(name: string): KeyTurns {
+    const existing = this.turns.get(name);
+    if (existing !== undefined) return existing;
+    const turns: KeyTurns = { mutex: new FifoMutex(), users: 0 };
+    this.turns.set(name, turns);
+    return turns;
+  }
+
+  /** Keeps the map from growing with every key that was ever locked. */
+  private forget(name: string, turns: KeyTurns): void {
+    turns.users -= 1;
+    if (turns.users === 0) this.turns.delete(name);
+  }
+}
+
+interface KeyTurns {
+  readonly mutex: FifoMutex;
+  users: number;
+}
+
+/** A number of equal places, handed on in the order of arrival. */
+class SlotQueue {
+  used = 0;
+  private readonly waiters = new FifoMutex();
+  private onFree: (() => void) | undefined;
+
+  constructor(private readonly size: number) {}
+
+  async take(limit: number, signal: AbortSignal): Promise<(() => void) | undefined> {
+    const startedAt = performance.now();
+    if (!(await this.waiters.enter({ waitTime: limit, signal }))) return undefined;
+    try {
+      if (this.used >= this.size && !(await this.freed(limit - (performance.now() - startedAt), signal))) {
+        return undefined;
+      }
+      this.used += 1;
+    } finally {
+      this.waiters.leave();
+    }
+    return once(() => {
+      this.used -= 1;
+      this.onFree?.();
+    });
+  }
+
+  /** Only the first of the queue is ever in here. */
+  private freed(limit: number, signal: AbortSignal): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const timer = limit === Infinity ? undefined : setTimeout(() => end(() => resolve(false)), limit);
+      const onAbort = (): void => end(() => reject(signal.reason as Error));
+      const end = (settle: () => void): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
+        this.onFree = undefined;
+        settle();
+      };
+      this.onFree = () => {
+        if (this.used < this.size) end(() => resolve(true));
+      };
+      signal.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+}
+
+function once(action: () => void): () => void {
+  let done = false;
+  return () => {
+    if (done) return;
+    done = true;
+    action();
+  };
+}

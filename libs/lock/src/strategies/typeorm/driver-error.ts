@@ -1,0 +1,17 @@
+/** The driver's code of an error, also of one that TypeORM has wrapped: `55P03`, `ECONNREFUSED`; empty when it has none. */
+export function errorCode(error: unknown): string {
+  const { code, errno, driverError } = (error ?? {}) as {
+    readonly code?: unknown;
+    readonly errno?: unknown;
+    readonly driverError?: unknown;
+  };
+  if (typeof code === 'string') return code;
+  if (typeof errno === 'number') return String(errno);
+  return driverError === undefined ? '' : errorCode(driverError);
+}
+
+/** What to say about an error of a driver. Some, such as those of several addresses, have no message of their own. */
+export function errorText(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.message || errorCode(error) || error.name;
+}

@@ -1,0 +1,31 @@
+import type { StatementResult } from './dialect.js';
+
+/** The fencing token that the statements of a lock answered; undefined when the lock table refused. */
+export function grantedToken(results: readonly StatementResult[]): number | undefined {
+  const token = fieldOf(results, 'token');
+  return token === undefined ? undefined : Number(token);
+}
+
+/** Whether the row of a mapped entity was there. */
+export function foundRow(results: readonly StatementResult[]): boolean {
+  return fieldOf(results, 'found') !== undefined;
+}
+
+/** The isolation level of the transaction that was joined. */
+export function isolationLevel(results: readonly StatementResult[]): string | undefined {
+  const level = fieldOf(results, 'isolation');
+  return typeof level === 'string' ? level : undefined;
+}
+
+/** How many of the fences were written. */
+export function fencedCount(results: readonly StatementResult[]): number {
+  return results.filter(({ rows }) => rows[0] !== undefined && 'fenced' in rows[0]).length;
+}
+
+function fieldOf(results: readonly StatementResult[], name: string): unknown {
+  for (const { rows } of results) {
+    const [row] = rows;
+    if (row !== undefined && name in row) return row[name];
+  }
+  return undefined;
+}

@@ -1,0 +1,191 @@
+import { LockConfigurationError, LockKeyError, LockUnavailableError } from '../../locking/lock-error.js';
+import type { DataSource } from 'typeorm';
+import type { Dialect, LockTable, Refusal, StatementResult } from './dialect.js';
+import { dialectOf } from './dialect-of.js';
+import { errorText } from './driver-error.js';
+import { joinQueries } from './joined-queries.js';
+import { lockTableOf } from './lock-table.js';
+import { PooledConnection } from './pooled-connection.js';
+import { LimitOver, within } from './wait-limit.js';
+
+export interface LockDatabaseParts {
+  readonly dataSource: DataSource;
+  /** The data source's name, as it was asked for. */
+  readonly dataSourceName: string | undefined;
+  /** For errors. */
+  readonly strategy: string;
+}
+
+export interface Reach {
+  /** Milliseconds to get a connection, and again to get an answer. */
+  readonly limit: number;
+  readonly signal?: AbortSignal;
+}
+
+/** The database of one data source, as the lock uses it. */
+export class LockDatabase {
+  readonly dataSource: DataSource;
+  readonly dialect: Dialect;
+  readonly table: LockTable;
+  private readonly stopJoining: () => void;
+  private tableIsThere = false;
+  private checking: Promise<void> | undefined;
+
+  /**
+   * @throws {LockConfigurationError} the database can't lock.
+   */
+  constructor(private readonly parts: LockDatabaseParts) {
+    this.dataSource = parts.dataSource;
+    this.dialect = dialectOf(this.dataSource);
+    this.table = lockTableOf(this.dataSource);
+    this.stopJoining = joinQueries(this.dataSource);
+  }
+
+  get name(): string | undefined {
+    return this.parts.dataSourceName;
+  }
+
+  get strategy(): string {
+    return this.parts.strategy;
+  }
+
+  /**
+   * @throws {LockUnavailableError} the data source knows no entities and has no pool yet, or not any more.
+   */
+  assertInitialised(key?: string): void {
+    if (this.dataSource.isInitialized) return;
+    throw new LockUnavailableError(
+      `the data source${this.name === undefined ? '' : ` "${this.name}"`} is not initialised, or was destroyed. Take locks while it is there.`,
+      { key, strategy: this.strategy },
+    );
+  }
+
+  /** Takes a connection from the pool. `onGone` is called once, when it is the pool's again. */
+  async connect(
+    { limit, signal }: Reach,
+    key?: string,
+    onGone = (): void => undefined,
+  ): Promise<PooledConnection> {
+    try {
+      return await PooledConnection.take(this.dataSource, this.dialect, { limit, signal, onGone });
+    } catch (error) {
+      if (signal?.aborted) throw error;
+      throw new LockUnavailableError(
+        `no connection to ${this.dialect.database} (${errorText(error)}). Is it running, and is its pool large enough?`,
+        { key, strategy: this.strategy, cause: error },
+      );
+    }
+  }
+
+  /** Runs statements on a connection of their own. */
+  async run(statements: string, reach: Reach, key?: string): Promise<readonly StatementResult[]> {
+    const connection = await this.connect(reach, key);
+    try {
+      return await connection.run(statements, reach.limit, reach.signal);
+    } catch (error) {
+      if (reach.signal?.aborted) throw error;
+      throw this.failure(error, key);
+    } finally {
+      connection.giveBack();
+    }
+  }
+
+  /**
+   * Makes sure, once, that the lock table is there.
+   *
+   * @throws {LockConfigurationError} it is not, or is another one.
+   */
+  async checkTable(reach: Reach, key?: string): Promise<void> {
+    if (this.tableIsThere) return;
+    // One check for all who ask meanwhile, and each waits for it no longer than it can.
+    this.checking ??= this.lookForTable().finally(() => {
+      this.checking = undefined;
+    });
+    try {
+      await within(this.checking, reach.limit, reach.signal);
+    } catch (error) {
+      if (!(error instanceof LimitOver)) throw error;
+      throw new LockUnavailableError(`${this.dialect.database} can't be reached (${error.message}).`, {
+        key,
+        strategy: this.strategy,
+      });
+    }
+  }
+
+  /** What an error of the database means to the caller. Busy and conflicts are the caller's to tell. */
+  failure(error: unknown, key?: string): Error {
+    const context = { key, strategy: this.strategy, cause: error };
+    switch (this.dialect.failureOf(error)) {
+      case 'schema':
+        this.tableIsThere = false;
+        return new LockConfigurationError(
+          `The table of a lock can't be used (${errorText(error)}). Add the migration CreateDistributedLock1767225600000 ` +
+            "(from 'nestjs-distributed-lock/typeorm') to the data source's migrations and run it; the entities of " +
+            'mapped resources need their tables too.',
+          context,
+        );
+      case 'value':
+        return new LockKeyError(
+          `The database can't read the value in the key "${key}" (${errorText(error)}).`,
+          context,
+        );
+      default:
+        return new LockUnavailableError(`${this.dialect.database} failed (${errorText(error)}).`, context);
+    }
+  }
+
+  /** Why the lock table answered no row; undefined when the row is gone by now, and it is worth another try. */
+  async explain(connection: PooledConnection, id: string, limit: number): Promise<Refusal | undefined> {
+    return this.refusalOf(await connection.run(this.dialect.explain(this.table, id), limit));
+  }
+
+  /** Reads the answer to {@link Dialect.explain}. */
+  refusalOf([result]: readonly StatementResult[]): Refusal | undefined {
+    const row = result?.rows[0];
+    if (row === undefined) return undefined;
+    return {
+      heldFor: Number(row.held_for),
+      fencedBy: row.fenced_by === 'lease' ? 'lease' : 'sequence',
+      token: Number(row.token),
+    };
+  }
+
+  /** A key whose tokens come from two places could not tell the later holder: that must be seen, not guessed. */
+  fencedByTwo(key: string, fencedBy: Refusal['fencedBy']): LockConfigurationError {
+    const [seen, now] =
+      fencedBy === 'lease'
+        ? ['another strategy (Redis)', 'typeormLock()']
+        : ['typeormLock()', 'another strategy (Redis)'];
+    return new LockConfigurationError(
+      `"${key}" was locked by ${seen} before and is now locked by ${now}: the two don't exclude each other, and their ` +
+        `tokens can't be compared. Lock a resource by one strategy. After a change of strategy, when nobody uses the old ` +
+        `one any more, delete the key's row from ${this.table.path}.`,
+      { key, strategy: this.strategy },
+    );
+  }
+
+  close(): void {
+    this.stopJoining();
+  }
+
+  private async lookForTable(): Promise<void> {
+    const reach = { limit: CHECK_LIMIT };
+    if (this.dataSource.options.synchronize === true) await this.createTable(reach);
+    await this.run(this.dialect.checkTable(this.table), reach);
+    this.tableIsThere = true;
+  }
+
+  /** `synchronize` asks for whatever is missing to be made: the sequence is no part of any entity. */
+  private async createTable(reach: Reach): Promise<void> {
+    for (const statement of this.dialect.createTable(this.table)) {
+      // Another process may be creating it at this very moment, which is an error even with IF NOT EXISTS. The check
+      // that follows has the last word.
+      await this.run(statement, reach).catch((error: unknown) => {
+        if (!(error instanceof LockUnavailableError)) throw error;
+      });
+    }
+  }
+}
+
+/** Milliseconds after which the check of the lock table is given up, to be tried again by the next call. */
+const CHECK_LIMIT = 5_000;

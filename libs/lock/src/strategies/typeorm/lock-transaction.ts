@@ -1,0 +1,258 @@
+import type { DataSource, QueryRunner } from 'typeorm';
+import { LockConfigurationError, LockLostError, LockNotOwnedError } from '../../locking/lock-error.js';
+import { type Dialect, internalsOf, type StatementResult } from './dialect.js';
+import { errorText } from './driver-error.js';
+import { runJoined } from './joined-queries.js';
+import { OpenQueries } from './open-queries.js';
+import type { PooledConnection } from './pooled-connection.js';
+import { TransactionRenewal } from './transaction-renewal.js';
+import { within } from './wait-limit.js';
+
+export interface LockTransactionParts {
+  readonly connection: PooledConnection;
+  readonly dialect: Dialect;
+  /** The data source's name, as it was asked for. */
+  readonly dataSourceName: string | undefined;
+  /** For messages: the key, or the keys. */
+  readonly key: string;
+  readonly strategy: string;
+  /** Milliseconds after which the server drops a silent holder. */
+  readonly ttl: number;
+}
+
+type State = 'open' | 'ending' | 'committed' | 'rolled back' | 'lost';
+
+/** An open database transaction of ours, from its begin to its end. The locks that were taken in it end with it. */
+export class LockTransaction {
+  readonly runner: QueryRunner;
+  readonly dataSource: DataSource;
+  private readonly queries = new OpenQueries();
+  private readonly renewal: TransactionRenewal;
+  private readonly lossListeners = new Set<(reason: string) => void>();
+  private state: State = 'open';
+  private lossReason: string | undefined;
+  private ending: Promise<void> | undefined;
+
+  /** Of a connection on which the transaction was just begun. */
+  constructor(private readonly parts: LockTransactionParts) {
+    const { connection, dialect, ttl } = parts;
+    this.runner = connection.runner;
+    this.dataSource = this.runner.dataSource;
+    // TypeORM did not see the begin. It asks these two whether to begin a transaction, and which savepoint is next.
+    Object.assign(internalsOf(this.runner), { isTransactionActive: true, transactionDepth: 1 });
+    connection.onEnd((reason) => this.lose(reason));
+    this.renewal = new TransactionRenewal({
+      ttl,
+      isBusy: () => this.queries.areOpen,
+      ping: (limit) => connection.run(dialect.ping, limit),
+      onLost: (reason) => this.lose(reason),
+    });
+  }
+
+  get dataSourceName(): string | undefined {
+    return this.parts.dataSourceName;
+  }
+
+  get isOpen(): boolean {
+    return this.state === 'open';
+  }
+
+  get isCommitted(): boolean {
+    return this.state === 'committed';
+  }
+
+  /** Milliseconds until the server drops us unless it hears from us. */
+  get remaining(): number {
+    return this.isOpen ? this.renewal.remaining : 0;
+  }
+
+  /** Calls the listener once, when the transaction ended by itself; returns how to stop that. */
+  onLost(listener: (reason: string) => void): () => void {
+    if (this.lossReason !== undefined) listener(this.lossReason);
+    else this.lossListeners.add(listener);
+    return () => this.lossListeners.delete(listener);
+  }
+
+  /** Runs work whose queries join. */
+  run<T>(work: () => Promise<T>): Promise<T> {
+    return runJoined(this, work);
+  }
+
+  /** Runs one query of the work's. */
+  query<T>(query: () => Promise<T>): Promise<T> {
+    return this.queries.run(query, () => this.assertOpen());
+  }
+
+  /** Opens one stream of the work's: it counts as a query until it was read to its end. */
+  stream(open: () => ReturnType<QueryRunner['stream']>): ReturnType<QueryRunner['stream']> {
+    return this.queries.stream(open, () => this.assertOpen());
+  }
+
+  /**
+   * Runs statements of ours while the work's queries wait, and when they fail undoes them, so that no query of the
+   * work's falls between the failure and the savepoint that it is undone to. An abort ends the caller's waiting only:
+   * ending the statement would take the whole connection, and with it the transaction that the caller is in.
+   */
+  exclusively(
+    statements: string,
+    undo: string,
+    limit: number,
+    signal?: AbortSignal,
+  ): Promise<readonly StatementResult[]> {
+    const { connection } = this.parts;
+    const results = this.queries.runAlone(async () => {
+      this.assertOpen();
+      try {
+        return await connection.run(statements, limit);
+      } catch (error) {
+        if (connection.endReason === undefined)
+          await connection.run(undo, ROLLBACK_LIMIT).catch(() => undefined);
+        throw error;
+      }
+    });
+    return within(results, Infinity, signal);
+  }
+
+  /** Makes sure that the server waits for us for at least this many milliseconds. */
+  async extend(duration: number): Promise<void> {
+    this.assertOpen();
+    if (duration <= this.renewal.remaining) return;
+    const { connection, dialect, ttl } = this.parts;
+    await this.renewal.extend(Math.max(ttl, duration), (limit) =>
+      this.queries.runAlone(() => connection.run(dialect.extend(Math.max(ttl, duration)), limit)),
+    );
+  }
+
+  /** @throws what has become of the transaction, unless it is open. */
+  assertOpen(): void {
+    if (this.state === 'open') return;
+    const { key, strategy } = this.parts;
+    if (this.state === 'lost') throw this.loss();
+    throw new LockNotOwnedError(
+      `A query came after the transaction of the lock on "${key}" had ended (it was ${this.state}), and was refused: ` +
+        'what it belongs to is undone or done already. Await everything inside the locked method.',
+      { key, strategy },
+    );
+  }
+
+  /** Makes everything permanent. A rejection means that it is not, unless it says that nobody knows. */
+  async commit(): Promise<void> {
+    this.assertOpen();
+    await this.tell('BeforeTransactionCommit');
+    this.assertOpen();
+    await this.close();
+    if (this.lossReason !== undefined) throw this.loss();
+    if (this.depth !== 1) {
+      await this.rollback();
+      throw this.misuse(
+        'a nested transaction was still open when its work was done. Await nested transactions, and end each that is started',
+      );
+    }
+    const { connection, dialect, ttl } = this.parts;
+    const limit = Math.max(ttl, SHORTEST_COMMIT_LIMIT);
+    const results = await connection.run(dialect.commit, limit).catch((error: unknown) => {
+      throw this.failedCommit(error);
+    });
+    // PostgreSQL answers ROLLBACK, and no error, to the COMMIT of a transaction in which a statement has failed.
+    const committed = results.every(({ command }) => command !== 'ROLLBACK');
+    this.finish(committed ? 'committed' : 'rolled back');
+    if (!committed) {
+      throw this.misuse(
+        'an earlier query in it had failed, and its error was swallowed. Let the error through, or put the query into ' +
+          'dataSource.transaction(…), which undoes only itself',
+      );
+    }
+    await this.tell('AfterTransactionCommit');
+  }
+
+  /** Undoes everything. Never fails: a connection that can't say so is ended, and the server undoes it then. */
+  rollback(): Promise<void> {
+    this.ending ??= this.undo();
+    return this.ending;
+  }
+
+  private async undo(): Promise<void> {
+    const { connection, dialect } = this.parts;
+    // A lock that somebody still waits for in here would keep the ROLLBACK waiting as well.
+    if (this.isOpen && this.queries.isAlone)
+      connection.destroy('it was rolled back while it waited for a lock');
+    if (this.isOpen) await this.close();
+    if (this.state !== 'ending') return;
+    try {
+      await connection.run(dialect.rollback, ROLLBACK_LIMIT);
+    } catch (error) {
+      connection.destroy(errorText(error));
+    }
+    this.finish('rolled back');
+    await this.tell('AfterTransactionRollback').catch(() => undefined);
+  }
+
+  /** From here on no query gets in, and those that are in have settled: nothing can slip in behind the COMMIT. */
+  private async close(): Promise<void> {
+    this.state = 'ending';
+    this.renewal.stop();
+    await this.queries.settle();
+  }
+
+  private finish(state: 'committed' | 'rolled back'): void {
+    if (this.state === 'ending') this.state = state;
+    Object.assign(internalsOf(this.runner), { isTransactionActive: false, transactionDepth: 0 });
+    this.lossListeners.clear();
+    this.parts.connection.giveBack();
+  }
+
+  private lose(reason: string): void {
+    if (this.state !== 'open' && this.state !== 'ending') return;
+    this.state = 'lost';
+    this.lossReason = reason;
+    this.renewal.stop();
+    this.parts.connection.destroy(reason);
+    for (const listener of this.lossListeners) listener(reason);
+    this.lossListeners.clear();
+  }
+
+  private get depth(): number {
+    return internalsOf(this.runner).transactionDepth;
+  }
+
+  /** Subscribers hear of the end as they do with TypeORM's own transactions. */
+  private async tell(
+    event: 'BeforeTransactionCommit' | 'AfterTransactionCommit' | 'AfterTransactionRollback',
+  ) {
+    if (this.dataSource.subscribers.length === 0) return;
+    await this.runner.broadcaster.broadcast(event);
+  }
+
+  private failedCommit(error: unknown): Error {
+    const { connection, key, strategy } = this.parts;
+    if (connection.endReason === undefined) {
+      // A deferred constraint, for example: the server has undone everything, and says why.
+      this.finish('rolled back');
+      return error as Error;
+    }
+    this.finish('rolled back');
+    return new LockLostError(
+      `the connection ended during the COMMIT (${errorText(error)}), so nobody knows whether it was done`,
+      { key, strategy, cause: error },
+    );
+  }
+
+  private loss(): LockLostError {
+    const { key, strategy } = this.parts;
+    return new LockLostError(this.lossReason ?? 'its connection ended', { key, strategy });
+  }
+
+  private misuse(reason: string): LockConfigurationError {
+    const { key, strategy } = this.parts;
+    return new LockConfigurationError(
+      `Nothing was written in the transaction of the lock on "${key}": ${reason}.`,
+      { key, strategy },
+    );
+  }
+}
+
+/** Milliseconds after which a connection is ended instead of waiting for its ROLLBACK: the result is the same. */
+const ROLLBACK_LIMIT = 5_000;
+
+/** A COMMIT may have to wait for a replica. */
+const SHORTEST_COMMIT_LIMIT = 10_000;

@@ -1,0 +1,205 @@
+import {
+  LockBusyError,
+  LockError,
+  LockTargetNotFoundError,
+  LockUnavailableError,
+} from '../../locking/lock-error.js';
+import type { LockRequest } from '../../locking/lock-strategy.js';
+import type { ConnectionGate } from './connection-gate.js';
+import type { DatabaseFailure, LockWish } from './dialect.js';
+import { foundRow, grantedToken } from './grant.js';
+import type { LockDatabase } from './lock-database.js';
+import type { LockTarget } from './lock-target.js';
+import { LockTransaction } from './lock-transaction.js';
+import type { PooledConnection } from './pooled-connection.js';
+import { pause, type WaitLimit } from './wait-limit.js';
+
+export interface OwnAcquisitionParts {
+  readonly database: LockDatabase;
+  readonly gate: ConnectionGate;
+  readonly target: LockTarget;
+  readonly request: LockRequest;
+  readonly limit: WaitLimit;
+  readonly deadlockRetries: number;
+}
+
+export interface OwnGrant {
+  readonly transaction: LockTransaction;
+  readonly token: number;
+}
+
+/** Takes a lock by a transaction of its own: first a place in the process, then a connection, then the lock. */
+export class OwnAcquisition {
+  constructor(private readonly parts: OwnAcquisitionParts) {}
+
+  async run(): Promise<OwnGrant> {
+    const { gate, target, limit } = this.parts;
+    const leave = await gate.enter(target.lock.name, { waitTime: limit.left, signal: limit.signal });
+    if (leave === undefined) throw this.busy();
+    try {
+      return await this.tryUntilGranted();
+    } finally {
+      leave();
+    }
+  }
+
+  private async tryUntilGranted(): Promise<OwnGrant> {
+    const { limit, deadlockRetries } = this.parts;
+    for (let conflicts = 0; ;) {
+      try {
+        return await this.tryOnce();
+      } catch (error) {
+        if (error instanceof HeldOver) {
+          // Nothing wakes us when an earlier holder's time is over, but the database has said when that is.
+          const isOverInTime = error.heldFor < limit.left;
+          await pause(Math.min(error.heldFor, limit.left), limit.signal);
+          if (!isOverInTime) throw this.busy(error);
+          continue;
+        }
+        if (this.failureOf(error) !== 'conflict') throw this.tell(error);
+        conflicts += 1;
+        if (conflicts > deadlockRetries) throw this.busy(error);
+        await pause(Math.random() * LONGEST_JITTER * conflicts, limit.signal);
+      }
+    }
+  }
+
+  private async tryOnce(): Promise<OwnGrant> {
+    const connection = await this.connect();
+    const { database, target, request } = this.parts;
+    let reservation: number | undefined;
+    try {
+      if (request.holdAtLeast > 0) reservation = await this.reserve(connection);
+      const token = await this.begin(connection, reservation);
+      const transaction = new LockTransaction({
+        connection,
+        dialect: database.dialect,
+        dataSourceName: database.name,
+        key: target.name,
+        strategy: database.strategy,
+        ttl: request.ttl,
+      });
+      return { transaction, token };
+    } catch (error) {
+      await this.giveBack(connection);
+      if (reservation !== undefined) await this.dropReservation(reservation);
+      throw error;
+    }
+  }
+
+  private async connect(): Promise<PooledConnection> {
+    const { gate, database, target, limit } = this.parts;
+    const free = await gate.takeSlot(limit.leftToReach, limit.signal);
+    if (free === undefined) {
+      throw new LockUnavailableError(
+        `all ${gate.maxConnections} connections that locks may use in this process are in use. Lock for a shorter time, ` +
+          'or raise maxConnections of typeormLock() and the pool.',
+        { key: target.name, strategy: database.strategy },
+      );
+    }
+    return database.connect({ limit: limit.leftToReach, signal: limit.signal }, target.name, free);
+  }
+
+  /** Makes sure that the lock is held for `holdAtLeast`, whatever happens to us: even if we are killed right after. */
+  private async reserve(connection: PooledConnection): Promise<number> {
+    const { database, request, limit } = this.parts;
+    const statements = database.dialect.reserve(this.wish(undefined), request.holdAtLeast);
+    const token = grantedToken(await connection.run(statements, limit.answerLimit, limit.signal));
+    return token ?? (await this.refused(connection));
+  }
+
+  private async begin(connection: PooledConnection, reservation: number | undefined): Promise<number> {
+    const { database, target, limit } = this.parts;
+    const { dialect } = database;
+    const results = await connection.run(
+      dialect.begin(this.wish(reservation)),
+      limit.answerLimit,
+      limit.signal,
+    );
+    if (target.row !== undefined && !foundRow(results)) throw this.noSuchRow();
+    return grantedToken(results) ?? (await this.refused(connection));
+  }
+
+  /** The lock table answered no row: says why, by what it throws. */
+  private async refused(connection: PooledConnection): Promise<never> {
+    const { database, target, limit } = this.parts;
+    const refusal = await database.explain(connection, target.lock.id, limit.answerLimit);
+    if (refusal?.fencedBy === 'lease') throw database.fencedByTwo(target.name, refusal.fencedBy);
+    throw new HeldOver(Math.max(1, refusal?.heldFor ?? 1));
+  }
+
+  /** We hold the others out, but don't run: let somebody else. */
+  private async dropReservation(token: number): Promise<void> {
+    const { database, target } = this.parts;
+    const statements = database.dialect.dropReservation(database.table, target.lock, token);
+    await database.run(statements, { limit: UNDO_LIMIT }, target.name).catch(() => undefined);
+  }
+
+  private wish(reservation: number | undefined): LockWish {
+    const { database, target, request, limit } = this.parts;
+    // Whoever waits behind a reservation finds out and leaves: it takes them a moment, which is not part of the wait.
+    const waitTime = reservation === undefined ? limit.left : limit.answerLimit;
+    return {
+      table: database.table,
+      lock: target.lock,
+      row: target.row,
+      waitTime,
+      ttl: request.ttl,
+      reservation,
+    };
+  }
+
+  private async giveBack(connection: PooledConnection): Promise<void> {
+    const { dialect } = this.parts.database;
+    try {
+      if (connection.endReason === undefined) await connection.run(dialect.rollback, UNDO_LIMIT);
+    } catch {
+      connection.destroy('it could not be rolled back');
+    }
+    connection.giveBack();
+  }
+
+  private tell(error: unknown): unknown {
+    const { database, target, limit } = this.parts;
+    if (limit.signal.aborted) return limit.signal.reason;
+    if (error instanceof LockError) return error;
+    return this.failureOf(error) === 'busy' ? this.busy(error) : database.failure(error, target.name);
+  }
+
+  private failureOf(error: unknown): DatabaseFailure | undefined {
+    return error instanceof LockError ? undefined : this.parts.database.dialect.failureOf(error);
+  }
+
+  private noSuchRow(): LockTargetNotFoundError {
+    const { target, database } = this.parts;
+    return new LockTargetNotFoundError(
+      `"${target.name}" can't be locked: there is no such row. Check that it exists first, or lock by a key whose first ` +
+        'segment is not in the resources of typeormLock(), which needs no row.',
+      { key: target.name, strategy: database.strategy },
+    );
+  }
+
+  private busy(cause?: unknown): LockBusyError {
+    const { database, target, limit, gate } = this.parts;
+    return new LockBusyError({
+      key: target.name,
+      strategy: database.strategy,
+      waited: limit.waited,
+      queueLength: gate.waiting(target.lock.name),
+      cause,
+    });
+  }
+}
+
+/** Nobody holds the lock, but an earlier holder's `holdAtLeast` is not over. */
+class HeldOver extends Error {
+  constructor(readonly heldFor: number) {
+    super(`kept by the holdAtLeast of an earlier holder for another ${Math.ceil(heldFor)} ms`);
+  }
+}
+
+/** Milliseconds. */
+const LONGEST_JITTER = 50;
+
+/** Milliseconds after which a connection is ended instead of undoing what was done on it. */
+const UNDO_LIMIT = 2_000;

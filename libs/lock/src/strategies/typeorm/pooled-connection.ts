@@ -1,0 +1,109 @@
+import type { DataSource, QueryRunner } from 'typeorm';
+import type { Dialect, DriverConnection, StatementResult } from './dialect.js';
+import { createUnjoinedRunner } from './joined-queries.js';
+import { LimitOver, within } from './wait-limit.js';
+
+export interface ConnectLimit {
+  /** Milliseconds. */
+  readonly limit: number;
+  readonly signal?: AbortSignal;
+  /** Called once, when the connection is the pool's again or has ended: also when the wait for it was given up. */
+  readonly onGone: () => void;
+}
+
+/** A connection of the data source's pool, as long as it is ours. */
+export class PooledConnection {
+  private readonly endListeners = new Set<(reason: string) => void>();
+  private readonly stopListening: () => void;
+  private readonly driver: DriverConnection;
+  private ended: string | undefined;
+  private given = false;
+
+  /**
+   * Takes a connection from the pool.
+   *
+   * @throws {LimitOver} none came in time. One that comes later goes straight back, or it would be missing for ever.
+   */
+  static async take(
+    dataSource: DataSource,
+    dialect: Dialect,
+    { limit, signal, onGone }: ConnectLimit,
+  ): Promise<PooledConnection> {
+    const runner = createUnjoinedRunner(dataSource);
+    const connecting = Promise.resolve(runner.connect() as Promise<unknown>);
+    try {
+      const connection = await within(connecting, limit, signal);
+      return new PooledConnection(runner, dialect.connectionOf(connection), onGone);
+    } catch (error) {
+      connecting
+        .then(() => runner.release())
+        .catch(() => undefined)
+        .finally(onGone);
+      throw error;
+    }
+  }
+
+  private constructor(
+    readonly runner: QueryRunner,
+    driver: DriverConnection,
+    private readonly onGone: () => void,
+  ) {
+    this.driver = driver;
+    this.stopListening = driver.onEnd((error) =>
+      this.end(error?.message ?? 'the server ended the connection'),
+    );
+  }
+
+  /** Why the connection is of no use any more. */
+  get endReason(): string | undefined {
+    return this.ended;
+  }
+
+  onEnd(listener: (reason: string) => void): () => void {
+    if (this.ended !== undefined) listener(this.ended);
+    else this.endListeners.add(listener);
+    return () => this.endListeners.delete(listener);
+  }
+
+  /**
+   * Runs statements, separated by semicolons. When the answer does not come in time, or nobody wants it any more, the
+   * connection is destroyed: what the server still does on it then can only be undone by its end.
+   */
+  async run(statements: string, limit: number, signal?: AbortSignal): Promise<readonly StatementResult[]> {
+    if (this.ended !== undefined) throw new Error(this.ended);
+    this.runner.dataSource.logger.logQuery(statements, undefined, this.runner);
+    try {
+      return await within(this.driver.run(statements), limit, signal);
+    } catch (error) {
+      if (error instanceof LimitOver)
+        this.destroy(`the database gave no answer within ${Math.round(limit)} ms`);
+      else if (signal?.aborted) this.destroy('the wait was given up');
+      throw error;
+    }
+  }
+
+  /** Ends the connection; the pool makes another one when it needs it. */
+  destroy(reason: string): void {
+    this.end(reason);
+    this.driver.destroy();
+    this.giveBack();
+  }
+
+  /** Gives the connection back to the pool, which drops it when it has ended. */
+  giveBack(): void {
+    if (this.given) return;
+    this.given = true;
+    this.stopListening();
+    this.runner
+      .release()
+      .catch(() => undefined)
+      .finally(this.onGone);
+  }
+
+  private end(reason: string): void {
+    if (this.ended !== undefined) return;
+    this.ended = reason;
+    for (const listener of this.endListeners) listener(reason);
+    this.endListeners.clear();
+  }
+}

@@ -1,0 +1,53 @@
+import type { DriverConnection, StatementResult } from './dialect.js';
+
+/** The driver's side of a connection to PostgreSQL: a client of the package `pg`. */
+export class PostgresConnection implements DriverConnection {
+  constructor(private readonly client: PgClient) {}
+
+  async run(statements: string): Promise<readonly StatementResult[]> {
+    // A `query_timeout` of the user's is not for us: what has a limit here has it by the server and by the caller.
+    const answer = await this.client.query({ text: statements, query_timeout: LONGEST_TIMEOUT });
+    const results = Array.isArray(answer) ? answer : [answer];
+    return results.map(({ command, rows }) => ({ command: command ?? '', rows: rows ?? [] }));
+  }
+
+  onEnd(listener: (error: Error | undefined) => void): () => void {
+    let told = false;
+    const tell = (error?: Error): void => {
+      if (told) return;
+      told = true;
+      listener(error);
+    };
+    // A server that goes away is reported as `error`, a connection that ends in order only as `end`.
+    this.client.on('error', tell);
+    this.client.on('end', tell);
+    return () => {
+      this.client.off('error', tell);
+      this.client.off('end', tell);
+    };
+  }
+
+  destroy(): void {
+    // `end` first: it marks the client, so that its pool drops it and nothing is reported as unexpected. Then the socket
+    // itself, for `end` alone waits for a server that may be frozen.
+    this.client.end().catch(() => undefined);
+    this.client.connection?.stream?.destroy();
+  }
+}
+
+/** The longest that a timer of Node can run. */
+const LONGEST_TIMEOUT = 2 ** 31 - 1;
+
+/** What is used of a client of `pg`, so that its types are not needed to install the library. */
+interface PgClient {
+  query(query: { text: string; query_timeout: number }): Promise<PgResult | PgResult[]>;
+  on(event: string, listener: (error?: Error) => void): unknown;
+  off(event: string, listener: (error?: Error) => void): unknown;
+  end(): Promise<void>;
+  readonly connection?: { readonly stream?: { destroy(): void } };
+}
+
+interface PgResult {
+  readonly command?: string;
+  readonly rows?: readonly Record<string, unknown>[];
+}

@@ -1,0 +1,271 @@
+import type {
+  DatabaseFailure,
+  Dialect,
+  DriverConnection,
+  Fence,
+  FencedBegin,
+  LockedRow,
+  LockIdentity,
+  LockTable,
+  LockWish,
+} from './dialect.js';
+import { errorCode } from './driver-error.js';
+import { PostgresConnection } from './postgres-connection.js';
+
+/** PostgreSQL 12 and later. Advisory locks keep the order of those who wait, which its row locks don't. */
+export class PostgresDialect implements Dialect {
+  readonly database = 'PostgreSQL';
+  // A comment is an empty query: it succeeds even in a transaction that failed, and resets the server's idle timer.
+  readonly ping = '/* nestjs-distributed-lock: the holder lives */';
+  readonly commit = 'COMMIT';
+  readonly rollback = 'ROLLBACK';
+
+  connectionOf(driverConnection: unknown): DriverConnection {
+    return new PostgresConnection(driverConnection as ConstructorParameters<typeof PostgresConnection>[0]);
+  }
+
+  createTable({ path, sequence }: LockTable): readonly string[] {
+    return [
+      `CREATE TABLE IF NOT EXISTS ${path} (
+        "id" varchar(64) NOT NULL PRIMARY KEY,
+        "name" varchar(1024) NOT NULL,
+        "token" bigint NOT NULL,
+        "fenced_by" varchar(16) NOT NULL,
+        "taken_at" bigint NOT NULL,
+        "held_until" bigint NOT NULL DEFAULT 0
+      ) WITH (fillfactor = 50)`,
+      `CREATE SEQUENCE IF NOT EXISTS ${sequence} AS bigint`,
+    ];
+  }
+
+  dropTable({ path, sequence }: LockTable): readonly string[] {
+    return [`DROP TABLE IF EXISTS ${path}`, `DROP SEQUENCE IF EXISTS ${sequence}`];
+  }
+
+  checkTable({ path, sequence }: LockTable): string {
+    return (
+      `SELECT "id", "name", "token", "fenced_by", "taken_at", "held_until" FROM ${path} WHERE false;` +
+      `SELECT last_value FROM ${sequence} WHERE false`
+    );
+  }
+
+  begin(wish: LockWish): string {
+    // READ COMMITTED: under a stricter level the snapshot is older than the wait, and the method would read old data.
+    return [
+      'BEGIN ISOLATION LEVEL READ COMMITTED',
+      limitWaiting(wish.waitTime),
+      idleTimeout(wish.ttl),
+      ...takeLock(wish),
+      stopLimiting(),
+    ].join(';');
+  }
+
+  join(wish: LockWish): string {
+    return [
+      `SAVEPOINT ${SAVEPOINT}`,
+      "SELECT current_setting('transaction_isolation') AS isolation",
+      limitWaiting(wish.waitTime),
+      ...takeLock(wish),
+      stopLimiting(),
+      `RELEASE SAVEPOINT ${SAVEPOINT}`,
+    ].join(';');
+  }
+
+  undoJoin(): string {
+    return `ROLLBACK TO SAVEPOINT ${SAVEPOINT};RELEASE SAVEPOINT ${SAVEPOINT}`;
+  }
+
+  reserve({ table, lock, waitTime, ttl }: LockWish, holdAtLeast: number): string {
+    return [
+      'BEGIN ISOLATION LEVEL READ COMMITTED',
+      limitWaiting(waitTime),
+      idleTimeout(ttl),
+      advisoryLock(lock),
+      takeRow(table, lock, `${NOW} + ${milliseconds(holdAtLeast)}`),
+      this.commit,
+    ].join(';');
+  }
+
+  dropReservation({ path }: LockTable, { id }: LockIdentity, token: number): string {
+    return `UPDATE ${path} SET "held_until" = 0 WHERE "id" = ${literal(id)} AND "token" = ${token}`;
+  }
+
+  beginFenced({ table, fences, waitTime, ttl }: FencedBegin): string {
+    return [
+      'BEGIN ISOLATION LEVEL READ COMMITTED',
+      idleTimeout(ttl),
+      ...writeFences(table, fences, waitTime),
+    ].join(';');
+  }
+
+  fence(table: LockTable, fences: readonly Fence[], waitTime: number): string {
+    return [
+      `SAVEPOINT ${SAVEPOINT}`,
+      ...writeFences(table, fences, waitTime),
+      `RELEASE SAVEPOINT ${SAVEPOINT}`,
+    ].join(';');
+  }
+
+  explain({ path }: LockTable, id: string): string {
+    return `SELECT "held_until" - ${NOW} AS held_for, "fenced_by" AS fenced_by, "token" AS token FROM ${path} WHERE "id" = ${literal(id)}`;
+  }
+
+  inspect({ path }: LockTable, { id, advisoryKey }: LockIdentity): string {
+    return (
+      `SELECT l.granted AS granted, l.pid AS pid, a.application_name AS application, a.client_addr AS address,
+        extract(epoch FROM a.xact_start) * 1000 AS since
+      FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
+      WHERE ${ofAdvisoryLock(advisoryKey)}
+      ORDER BY l.granted DESC, a.query_start;` +
+      `SELECT "held_until" - ${NOW} AS held_for, "token" AS token, "taken_at" AS taken_at FROM ${path} WHERE "id" = ${literal(id)}`
+    );
+  }
+
+  forceRelease({ path }: LockTable, { id, advisoryKey }: LockIdentity): string {
+    return (
+      `UPDATE ${path} SET "held_until" = 0 WHERE "id" IN
+        (SELECT "id" FROM ${path} WHERE "id" = ${literal(id)} AND "held_until" > ${NOW} FOR UPDATE SKIP LOCKED)
+      RETURNING "id" AS ended;` +
+      `SELECT pg_terminate_backend(l.pid) AS ended FROM pg_locks l WHERE ${ofAdvisoryLock(advisoryKey)} AND l.granted`
+    );
+  }
+
+  purge({ path }: LockTable, unusedFor: number): string {
+    return `DELETE FROM ${path} WHERE "id" IN (SELECT "id" FROM ${path}
+        WHERE "taken_at" < ${NOW} - ${milliseconds(unusedFor)} AND "held_until" < ${NOW}
+        LIMIT ${PURGE_BATCH} FOR UPDATE SKIP LOCKED)
+      RETURNING "id" AS purged`;
+  }
+
+  extend(duration: number): string {
+    return idleTimeout(duration);
+  }
+
+  failureOf(error: unknown): DatabaseFailure {
+    return FAILURES[errorCode(error)] ?? 'unavailable';
+  }
+}
+
+/** How many rows one purge deletes at most: few, so that nobody waits for it. */
+export const PURGE_BATCH = 100;
+
+const SAVEPOINT = 'distributed_lock';
+
+/** The database's clock in milliseconds. Not `now()`, which stands still while the transaction waits for the lock. */
+const NOW = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const FAILURES: Readonly<Record<string, DatabaseFailure>> = {
+  '55P03': 'busy', // lock_not_available: `lock_timeout` is over
+  '40P01': 'conflict', // deadlock_detected
+  '40001': 'conflict', // serialization_failure
+  '42P01': 'schema', // undefined_table, a sequence too
+  '42703': 'schema', // undefined_column
+  '42501': 'schema', // insufficient_privilege
+  '3F000': 'schema', // invalid_schema_name
+  '22P02': 'value', // invalid_text_representation
+  '22003': 'value', // numeric_value_out_of_range
+  '22021': 'value', // character_not_in_repertoire
+};
+
+/**
+ * The user's own time-outs must come back after the wait, else the method's own statements fail by ours. `SET LOCAL …
+ * TO DEFAULT` would forget what a session set, so the values wait in settings of our own.
+ */
+function limitWaiting(waitTime: number): string {
+  const limit = waitTime === Infinity ? 0 : milliseconds(waitTime);
+  return (
+    "SELECT set_config('distributed_lock.lock_timeout', current_setting('lock_timeout'), true)," +
+    "set_config('distributed_lock.statement_timeout', current_setting('statement_timeout'), true)," +
+    `set_config('lock_timeout', '${limit}', true),set_config('statement_timeout', '0', true)`
+  );
+}
+
+function stopLimiting(): string {
+  return (
+    "SELECT set_config('lock_timeout', current_setting('distributed_lock.lock_timeout'), true)," +
+    "set_config('statement_timeout', current_setting('distributed_lock.statement_timeout'), true)"
+  );
+}
+
+/** `lock_timeout` counts for each lock anew: what the first one took is taken off for the second. */
+function limitWaitingFurther(waitTime: number): string {
+  if (waitTime === Infinity) return 'SELECT 1';
+  const elapsed = 'extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000';
+  return `SELECT set_config('lock_timeout', greatest(1, ${milliseconds(waitTime)} - ${elapsed})::int::text, true)`;
+}
+
+function idleTimeout(ttl: number): string {
+  return `SET LOCAL idle_in_transaction_session_timeout = ${milliseconds(ttl)}`;
+}
+
+function takeLock(wish: LockWish): readonly string[] {
+  const { table, lock, row, reservation } = wish;
+  if (row !== undefined) {
+    return [
+      advisoryLock(lock),
+      limitWaitingFurther(wish.waitTime),
+      lockRow(row),
+      `SELECT nextval('${table.sequence.replaceAll("'", "''")}') AS token`,
+    ];
+  }
+  if (reservation === undefined) return [advisoryLock(lock), takeRow(table, lock, '0')];
+  return [
+    advisoryLock(lock),
+    `UPDATE ${table.path} SET "token" = "token" WHERE "id" = ${literal(lock.id)} AND "token" = ${reservation} RETURNING "token" AS token`,
+  ];
+}
+
+function advisoryLock({ advisoryKey }: LockIdentity): string {
+  return `SELECT pg_advisory_xact_lock(${advisoryKey})`;
+}
+
+function lockRow({ tablePath, column, value, mode }: LockedRow): string {
+  const strength = mode === 'for_no_key_update' ? 'FOR NO KEY UPDATE' : 'FOR UPDATE';
+  return `SELECT true AS found FROM ${tablePath} WHERE ${column} = ${literal(value)} ${strength}`;
+}
+
+/** Makes the row if need be, locks it until the end of the transaction, and answers its new token; no row when refused. */
+function takeRow({ path, sequence }: LockTable, { id, name }: LockIdentity, heldUntil: string): string {
+  const token = `nextval('${sequence.replaceAll("'", "''")}')`;
+  return `INSERT INTO ${path} AS l ("id", "name", "token", "fenced_by", "taken_at", "held_until")
+    VALUES (${literal(id)}, ${literal(name)}, ${token}, 'sequence', ${NOW}, ${heldUntil})
+    ON CONFLICT ("id") DO UPDATE
+    SET "token" = excluded."token", "taken_at" = excluded."taken_at", "held_until" = excluded."held_until"
+    WHERE l."held_until" <= ${NOW} AND l."fenced_by" = 'sequence'
+    RETURNING "token" AS token`;
+}
+
+function writeFences(table: LockTable, fences: readonly Fence[], waitTime: number): readonly string[] {
+  if (fences.length === 0) return [];
+  return [limitWaiting(waitTime), ...fences.map((fence) => writeFence(table, fence)), stopLimiting()];
+}
+
+/** Keeps the row locked until the end of the transaction; answers no row to the token of an earlier holder. */
+function writeFence({ path }: LockTable, { id, name, token }: Fence): string {
+  return `INSERT INTO ${path} AS l ("id", "name", "token", "fenced_by", "taken_at")
+    VALUES (${literal(id)}, ${literal(name)}, ${token}, 'lease', ${NOW})
+    ON CONFLICT ("id") DO UPDATE SET "token" = excluded."token", "taken_at" = excluded."taken_at"
+    WHERE l."token" <= excluded."token" AND l."fenced_by" = 'lease'
+    RETURNING "id" AS fenced`;
+}
+
+/** PostgreSQL shows the 64 bits of an advisory lock's key as two unsigned halves. */
+function ofAdvisoryLock(key: bigint): string {
+  const bits = BigInt.asUintN(64, key);
+  return (
+    `l.locktype = 'advisory' AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) ` +
+    `AND l.classid = ${bits >> 32n}::oid AND l.objid = ${bits & 0xffffffffn}::oid AND l.objsubid = 1`
+  );
+}
+
+/** Zero would mean "for ever", and more than 31 bits is an error. */
+function milliseconds(duration: number): number {
+  return Math.min(Math.max(1, Math.ceil(duration)), 2 ** 31 - 1);
+}
+
+/** As `quote_literal` does it: right whatever `standard_conforming_strings` says. */
+function literal(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''").replaceAll('\\', '\\\\')}'`;
+  return text.includes('\\') ? `E${quoted}` : quoted;
+}
