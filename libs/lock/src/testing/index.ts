@@ -2,3 +2,4 @@ export { runContractWorker } from './contender/run-contract-worker.js';
 export { ContractViolation } from './contract-violation.js';
 export { describeLockStrategy, type TestRunner } from './describe-lock-strategy.js';
 export type { StrategyRecipe, StrategySetup, StrategyUnderTest, WorkerFile } from './strategy-under-test.js';
+export { withoutLocks } from './without-locks.js';
