@@ -43,7 +43,8 @@ describe('the election of a leader', () => {
       { signal: stop.signal },
     );
     const second = locks.lead('reports', () => Promise.resolve(void terms.push('second')));
-    while ((await locks.inspect('reports')).waiters.length + terms.length < 2) await new Promise(setImmediate);
+    while ((await locks.inspect('reports')).waiters.length + terms.length < 2)
+      await new Promise(setImmediate);
     expect(terms).toEqual(['first']);
     stop.abort();
     await Promise.all([first, second]);
