@@ -15,6 +15,8 @@ async function main(): Promise<void> {
     await tasks(stores).run();
   } finally {
     await stores.stop();
+    // Whatever a scene that failed has left behind.
+    await stopServersOf(globalThis);
   }
   const wrong = PLAYS.reduce((sum, play) => sum + play.wrong, 0);
   const seconds = Math.round((performance.now() - start) / 1_000);
@@ -53,4 +55,10 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-void main();
+main().catch((error: unknown) => {
+  process.exitCode = 1;
+  // The list of tasks has said which one failed, and why.
+  print(
+    `\nThe demo could not be played to its end: ${error instanceof Error ? error.message : String(error)}`,
+  );
+});

@@ -95,7 +95,8 @@ export class Play<Case extends PlayCase = PlayCase, Result = unknown> {
   private outcomeCells(one: Case): Table.HorizontalTableRow {
     const { columns, cells, judge } = this.options;
     const outcome = this.outcomes.get(one) ?? { notRun: 'not run' };
-    if ('notRun' in outcome) return [{ content: folded(outcome.notRun), colSpan: columns.length + 1 }];
+    if ('notRun' in outcome)
+      return [{ content: folded(outcome.notRun), colSpan: columns.length + 1, hAlign: 'left' }];
     return [...cells(outcome.result), judge(one, outcome.result).text];
   }
 }

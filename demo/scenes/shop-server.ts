@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Environment } from '../../src/config/environment.js';
 import type { ServerCommand } from '../../test/support/servers/server-process.js';
 import { ThrowawayServer } from '../../test/support/servers/throwaway-server.js';
-import { throwawayFolder } from '../../test/support/servers/unprivileged-user.js';
+import { throwawayFolder } from '../../src/database/unprivileged-user.js';
 
 const PROJECT = join(__dirname, '../..');
 const BUILT_SHOP = join(PROJECT, 'dist/shop/src/main.js');

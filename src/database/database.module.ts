@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { TypeOrmModule, type TypeOrmModuleOptions } from '@nestjs/typeorm';
+import { CreateDistributedLock1767225600000 } from 'nestjs-distributed-lock/typeorm';
 import { Settlement } from '../settlement/settlement.entity.js';
 import { StockOrder } from '../stock/stock-order.entity.js';
 import { Stock } from '../stock/stock.entity.js';
@@ -17,7 +18,7 @@ import { Postgres, PostgresModule } from './postgres.module.js';
         url,
         applicationName: 'shop',
         entities: [Stock, StockOrder, Settlement],
-        migrations: [CreateShop1700000000000],
+        migrations: [CreateShop1700000000000, CreateDistributedLock1767225600000],
         retryAttempts: 5,
         retryDelay: 1_000,
       }),

@@ -1,10 +1,10 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { chownSync, rmSync } from 'node:fs';
-import { mkdtemp } from 'node:fs/promises';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Account, runToEnd, shippedPostgres, unprivilegedAccount } from './shipped-postgres.js';
+import { freePort } from './free-port.js';
+import { postgresBinaries } from './postgres-binaries.js';
+import { runTool } from './run-tool.js';
+import { type SystemUser, throwawayFolder, unprivilegedUser } from './unprivileged-user.js';
 
 /** A PostgreSQL server of our own: its data is gone when it stops. */
 export interface ThrowawayPostgres {
@@ -15,28 +15,28 @@ export interface ThrowawayPostgres {
   stop(): Promise<void>;
 }
 
-/**
- * Starts a PostgreSQL server on a free port of the loopback, from the programs that come with npm.
- *
- * @param settings Server settings, for example `{ max_connections: '300' }`.
- */
-export async function startThrowawayPostgres(
-  settings: Readonly<Record<string, string>> = {},
-): Promise<ThrowawayPostgres> {
-  const folder = await mkdtemp(join(tmpdir(), 'throwaway-postgres-'));
+/** Starts a PostgreSQL server on a free port of the loopback, from the programs that come with npm. */
+export async function startThrowawayPostgres(): Promise<ThrowawayPostgres> {
+  const user = unprivilegedUser('postgres');
+  const { initdb, postgres } = await postgresBinaries(user);
+  const folder = throwawayFolder('postgres', user);
   try {
-    const account = unprivilegedAccount();
-    if (account) chownSync(folder, account.uid, account.gid);
-    const programs = await shippedPostgres(folder, account);
     const data = join(folder, 'data');
     const options = ['--auth=trust', '--username=postgres', '--encoding=UTF8', '--locale=C', '--no-sync'];
-    await runToEnd(join(programs, 'initdb'), [`--pgdata=${data}`, ...options], account);
-    return await startOnFreePort(folder, join(programs, 'postgres'), data, settings, account);
+    await runTool({ file: initdb, args: [`--pgdata=${data}`, ...options], cwd: folder, user });
+    return await startOnFreePort(folder, postgres, data, user);
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw error;
   }
 }
+
+const SETTINGS = [
+  'listen_addresses=127.0.0.1',
+  'unix_socket_directories=',
+  // Nothing here has to survive a power cut.
+  'fsync=off',
+];
 
 /**
  * Keeps PostgreSQL alive for as long as its standard input is open. The system closes it when the process that holds
@@ -55,19 +55,18 @@ const KEEPER = `
 
 async function startOnFreePort(
   folder: string,
-  binary: string,
+  postgres: string,
   data: string,
-  settings: Readonly<Record<string, string>>,
-  account: Account | undefined,
+  user: SystemUser | undefined,
 ): Promise<ThrowawayPostgres> {
   // Somebody may take the port between our asking for it and PostgreSQL's listening on it.
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
-    const args = ['-D', data, '-p', String(port), ...serverSettings(settings)];
+    const args = ['-D', data, '-p', String(port), ...SETTINGS.flatMap((setting) => ['-c', setting])];
     // In a process group of its own: Ctrl-C in the terminal must not take it away before the application has closed.
-    const keeper = spawn('sh', ['-c', KEEPER, 'sh', folder, binary, ...args], {
-      ...account,
-      cwd: tmpdir(),
+    const keeper = spawn('sh', ['-c', KEEPER, 'sh', folder, postgres, ...args], {
+      ...user,
+      cwd: folder,
       detached: true,
     });
     const ended = new Promise<void>((resolve) => keeper.once('close', () => resolve()));
@@ -83,17 +82,6 @@ async function startOnFreePort(
     const again = attempt < 5 && /address already in use/i.test(said);
     if (!again) throw new Error(`PostgreSQL did not start: ${said.trim()}`);
   }
-}
-
-function serverSettings(settings: Readonly<Record<string, string>>): string[] {
-  const all: Record<string, string> = {
-    listen_addresses: '127.0.0.1',
-    unix_socket_directories: '',
-    // Nothing here has to survive a power cut.
-    fsync: 'off',
-    ...settings,
-  };
-  return Object.entries(all).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
 }
 
 /** Resolves to the server's process id, or to none when it ended instead. */
@@ -113,18 +101,5 @@ function untilReady(
     keeper.stderr.on('data', listen);
     keeper.stderr.once('end', () => resolve({ said }));
     keeper.once('error', (error) => resolve({ said: error.message }));
-  });
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no free port')),
-      );
-    });
   });
 }

@@ -1,6 +1,6 @@
 import { type MariadbServer, startMariadb } from './mariadb-server';
 import { provideServer } from './provide-servers';
-import { runTool } from './run-tool';
+import { runTool } from '../../../src/database/run-tool';
 
 const INSTALL_LIMIT = 300_000;
 

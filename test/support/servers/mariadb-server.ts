@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isInPath } from './provide-servers';
-import { runTool } from './run-tool';
+import { runTool } from '../../../src/database/run-tool';
 import { howToGet } from './server-package';
 import type { ServerCommand } from './server-process';
 import { ThrowawayServer } from './throwaway-server';
-import { type SystemUser, throwawayFolder, unprivilegedUser } from './unprivileged-user';
+import { type SystemUser, throwawayFolder, unprivilegedUser } from '../../../src/database/unprivileged-user';
 
 export interface MariadbServerOptions {
   /** Further arguments, for example `['--max-connections=20']`. */

@@ -2,11 +2,11 @@ import { writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { type PostgresBinaries, postgresBinaries } from './postgres-binaries';
-import { runTool } from './run-tool';
+import { type PostgresBinaries, postgresBinaries } from '../../../src/database/postgres-binaries';
+import { runTool } from '../../../src/database/run-tool';
 import type { ServerCommand } from './server-process';
 import { ThrowawayServer } from './throwaway-server';
-import { type SystemUser, throwawayFolder, unprivilegedUser } from './unprivileged-user';
+import { type SystemUser, throwawayFolder, unprivilegedUser } from '../../../src/database/unprivileged-user';
 
 export interface PostgresServerOptions {
   /** Further settings, for example `{ max_connections: '20' }`. */

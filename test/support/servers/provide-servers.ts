@@ -1,7 +1,7 @@
 import { accessSync, chmodSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { runTool } from './run-tool';
+import { runTool } from '../../../src/database/run-tool';
 import { instructions, SERVER_PACKAGES, type ServerKind } from './server-package';
 
 export interface ProvideOptions {

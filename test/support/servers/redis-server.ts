@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { howToGet } from './server-package';
 import type { ServerCommand } from './server-process';
 import { ThrowawayServer } from './throwaway-server';
-import { throwawayFolder } from './unprivileged-user';
+import { throwawayFolder } from '../../../src/database/unprivileged-user';
 
 export interface RedisServerOptions {
   /** Further arguments, for example `['--appendonly', 'yes']`. */

@@ -1,4 +1,4 @@
-import { freePort } from './free-port';
+import { freePort } from '../../../src/database/free-port';
 import { type ServerCommand, ServerProcess, ServerStartError } from './server-process';
 import { Undertaker } from './undertaker';
 

@@ -1,9 +1,9 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { copyOf, postgresBinaries } from './postgres-binaries';
-import { runTool } from './run-tool';
-import { isReachable, unprivilegedUser } from './unprivileged-user';
+import { copyOf, postgresBinaries } from './postgres-binaries.js';
+import { runTool } from './run-tool.js';
+import { isReachable, unprivilegedUser } from './unprivileged-user.js';
 
 describe('the binaries of PostgreSQL', () => {
   it('are those that npm ships', async () => {

@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 
 /**
  * A loopback port that nobody listens on now. Somebody else may take it before the caller does: whoever uses it tries
- * again with another when binding fails with EADDRINUSE, as {@link ThrowawayServer} does.
+ * again with another when binding fails with EADDRINUSE.
  */
 export async function freePort(): Promise<number> {
   const probe = createServer();

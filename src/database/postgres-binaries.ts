@@ -11,8 +11,8 @@ import {
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runTool } from './run-tool';
-import { isReachable, type SystemUser } from './unprivileged-user';
+import { runTool } from './run-tool.js';
+import { isReachable, type SystemUser } from './unprivileged-user.js';
 
 export interface PostgresBinaries {
   readonly initdb: string;

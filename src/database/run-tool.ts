@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import type { SystemUser } from './unprivileged-user';
+import type { SystemUser } from './unprivileged-user.js';
 
 export interface Tool {
   readonly file: string;
