@@ -11,6 +11,11 @@ export function foundRow(results: readonly StatementResult[]): boolean {
   return fieldOf(results, 'found') !== undefined;
 }
 
+/** Milliseconds between the arrival of the statements and their end, by the database's clock; 0 when it does not say. */
+export function serverTime(results: readonly StatementResult[]): number {
+  return Math.max(0, Number(fieldOf(results, 'elapsed') ?? 0));
+}
+
 /** The isolation level of the transaction that was joined. */
 export function isolationLevel(results: readonly StatementResult[]): string | undefined {
   const level = fieldOf(results, 'isolation');

@@ -18,6 +18,8 @@ export interface LockTransactionParts {
   readonly strategy: string;
   /** Milliseconds after which the server drops a silent holder. */
   readonly ttl: number;
+  /** When the server was heard of last, or a moment before. */
+  readonly heardAt: number;
 }
 
 type State = 'open' | 'ending' | 'committed' | 'rolled back' | 'lost';
@@ -35,7 +37,7 @@ export class LockTransaction {
 
   /** Of a connection on which the transaction was just begun. */
   constructor(private readonly parts: LockTransactionParts) {
-    const { connection, dialect, ttl } = parts;
+    const { connection, dialect, ttl, heardAt } = parts;
     this.runner = connection.runner;
     this.dataSource = this.runner.dataSource;
     // TypeORM did not see the begin. It asks these two whether to begin a transaction, and which savepoint is next.
@@ -43,6 +45,7 @@ export class LockTransaction {
     connection.onEnd((reason) => this.lose(reason));
     this.renewal = new TransactionRenewal({
       ttl,
+      heardAt,
       isBusy: () => this.queries.areOpen,
       ping: (limit) => connection.run(dialect.ping, limit),
       onLost: (reason) => this.lose(reason),

@@ -7,7 +7,7 @@ import {
 import type { LockRequest } from '../../locking/lock-strategy.js';
 import type { ConnectionGate } from './connection-gate.js';
 import type { DatabaseFailure, LockWish } from './dialect.js';
-import { foundRow, grantedToken } from './grant.js';
+import { foundRow, grantedToken, serverTime } from './grant.js';
 import type { LockDatabase } from './lock-database.js';
 import type { LockTarget } from './lock-target.js';
 import { LockTransaction } from './lock-transaction.js';
@@ -26,6 +26,12 @@ export interface OwnAcquisitionParts {
 export interface OwnGrant {
   readonly transaction: LockTransaction;
   readonly token: number;
+}
+
+interface Begun {
+  readonly token: number;
+  /** A moment at which the server was not idle yet: the wait is over, and the answer is not sent. */
+  readonly heardAt: number;
 }
 
 /** Takes a lock by a transaction of its own: first a place in the process, then a connection, then the lock. */
@@ -70,7 +76,7 @@ export class OwnAcquisition {
     let reservation: number | undefined;
     try {
       if (request.holdAtLeast > 0) reservation = await this.reserve(connection);
-      const token = await this.begin(connection, reservation);
+      const { token, heardAt } = await this.begin(connection, reservation);
       const transaction = new LockTransaction({
         connection,
         dialect: database.dialect,
@@ -78,6 +84,7 @@ export class OwnAcquisition {
         key: target.name,
         strategy: database.strategy,
         ttl: request.ttl,
+        heardAt,
       });
       return { transaction, token };
     } catch (error) {
@@ -108,16 +115,18 @@ export class OwnAcquisition {
     return token ?? (await this.refused(connection));
   }
 
-  private async begin(connection: PooledConnection, reservation: number | undefined): Promise<number> {
+  private async begin(connection: PooledConnection, reservation: number | undefined): Promise<Begun> {
     const { database, target, limit } = this.parts;
     const { dialect } = database;
+    const sentAt = performance.now();
     const results = await connection.run(
       dialect.begin(this.wish(reservation)),
       limit.answerLimit,
       limit.signal,
     );
     if (target.row !== undefined && !foundRow(results)) throw this.noSuchRow();
-    return grantedToken(results) ?? (await this.refused(connection));
+    const token = grantedToken(results) ?? (await this.refused(connection));
+    return { token, heardAt: sentAt + serverTime(results) };
   }
 
   /** The lock table answered no row: says why, by what it throws. */

@@ -184,7 +184,8 @@ function limitWaiting(waitTime: number): string {
 function stopLimiting(): string {
   return (
     "SELECT set_config('lock_timeout', current_setting('distributed_lock.lock_timeout'), true)," +
-    "set_config('statement_timeout', current_setting('distributed_lock.statement_timeout'), true)"
+    "set_config('statement_timeout', current_setting('distributed_lock.statement_timeout'), true)," +
+    'extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000 AS elapsed'
   );
 }
 

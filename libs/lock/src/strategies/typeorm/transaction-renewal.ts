@@ -3,6 +3,8 @@ import { LimitOver } from './wait-limit.js';
 export interface RenewalParts {
   /** Milliseconds after which the server drops a silent holder. */
   readonly ttl: number;
+  /** When the server was heard of last, or a moment before. */
+  readonly heardAt: number;
   /** Whether a query is running: the server is not idle then, and a ping could only queue up behind it. */
   readonly isBusy: () => boolean;
   /** Shows the server that we live; `limit` milliseconds are left for the answer. */
@@ -16,13 +18,14 @@ export interface RenewalParts {
  */
 export class TransactionRenewal {
   private ttl: number;
-  /** When we sent the last message that the server has answered. It began to count after that. */
-  private heardAt = performance.now();
+  /** When we sent the last message that the server has answered, or a little later: it began to count after that. */
+  private heardAt: number;
   private timer: NodeJS.Timeout | undefined;
   private stopped = false;
 
   constructor(private readonly parts: RenewalParts) {
     this.ttl = parts.ttl;
+    this.heardAt = parts.heardAt;
     this.schedule();
   }
 
