@@ -24,7 +24,7 @@ module.exports = {
   moduleNameMapper: {
     '^nestjs-distributed-lock$': '<rootDir>/libs/lock/src/index.ts',
     '^nestjs-distributed-lock/(redis|typeorm)$': '<rootDir>/libs/lock/src/strategies/$1/index.ts',
-    '^nestjs-distributed-lock/testing$': '<rootDir>/libs/lock/src/testing/index.ts',
+    '^nestjs-distributed-lock/(testing|opentelemetry|terminus)$': '<rootDir>/libs/lock/src/$1/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   reporters: ['default', '<rootDir>/test/support/closing-line.reporter.js'],

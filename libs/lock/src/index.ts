@@ -17,6 +17,7 @@ export { DistributedLockExceptionFilter } from './http/distributed-lock-exceptio
 export type { LockedRequest, RequestKey, RequestLockOptions } from './http/keyed-interceptor.js';
 export { LockHttpException, type LockHttpAnswer, type LockHttpOptions } from './http/lock-http-answers.js';
 
+export type { LeadOptions } from './locking/leadership.js';
 export { Lease } from './locking/lease.js';
 export type { LockDefaults, LockOptions } from './locking/lock-call-options.js';
 export { currentLease, withWaitSignal } from './locking/lock-context.js';
@@ -36,6 +37,7 @@ export {
   type LockErrorContext,
 } from './locking/lock-error.js';
 export { LockEvents, type LockEvent, type LockEventMap } from './locking/lock-events.js';
+export { LockInstrumentation } from './locking/lock-instrumentation.js';
 export { LONGEST_NAME, checkName, escapeSegment, resourceOf, unescapeSegment } from './locking/lock-name.js';
 export { DEFAULT_STRATEGY, LockStrategies } from './locking/lock-strategies.js';
 export {

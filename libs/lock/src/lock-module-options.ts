@@ -1,6 +1,7 @@
 import { checkHttpOptions, type LockHttpOptions } from './http/lock-http-answers.js';
 import { checkLockDefaults, type LockDefaults } from './locking/lock-call-options.js';
 import { LockConfigurationError } from './locking/lock-error.js';
+import type { LockInstrumentation } from './locking/lock-instrumentation.js';
 import { DEFAULT_STRATEGY } from './locking/lock-strategies.js';
 import type { LockStrategyFactory } from './locking/lock-strategy.js';
 import type { LockTransactionsFactory } from './locking/lock-transactions.js';
@@ -25,6 +26,8 @@ export interface LockModuleOptions {
   readonly strategies?: Readonly<Record<string, LockStrategyFactory>>;
   /** What runs the methods with `transaction: true`, for example `typeormTransactions()`. */
   readonly transactions?: LockTransactionsFactory;
+  /** What traces and measures every lock, for example `openTelemetry()`. */
+  readonly instrumentation?: LockInstrumentation;
   /** What every lock of the application is asked for with, unless its method says otherwise. */
   readonly defaults?: LockDefaults;
   /** How the interceptor and the exception filter answer the errors of locks. */
@@ -40,11 +43,15 @@ export interface LockModuleOptionsFactory {
   createLockOptions(): LockModuleOptions | Promise<LockModuleOptions>;
 }
 
-const KNOWN = ['strategy', 'strategies', 'transactions', 'defaults', 'http'];
+const KNOWN = ['strategy', 'strategies', 'transactions', 'defaults', 'instrumentation', 'http'];
 const WHERE = 'LockModule.forRoot';
 
-/** @throws {LockConfigurationError} an option is unknown or has a value that can't work. */
-export function checkModuleOptions(options: LockModuleOptions): void {
+/**
+ * The options, when they can work.
+ *
+ * @throws {LockConfigurationError} an option is unknown or has a value that can't work.
+ */
+export function checkModuleOptions(options: LockModuleOptions): LockModuleOptions {
   if (typeof options !== 'object' || options === null) {
     throw new LockConfigurationError(
       `${WHERE}: the options must be an object, got ${String(options)}. Does the factory of forRootAsync return them?`,
@@ -66,6 +73,7 @@ export function checkModuleOptions(options: LockModuleOptions): void {
   checkDefaultStrategy(options);
   if (http !== undefined) checkHttpOptions(http, `${WHERE}({ http })`);
   if (defaults !== undefined) checkLockDefaults(defaults, `${WHERE}({ defaults })`);
+  return options;
 }
 
 /** The strategies by name, checked options given. */

@@ -20,6 +20,7 @@ import {
 import { LockConfigurationError } from './locking/lock-error.js';
 import { LockEvents } from './locking/lock-events.js';
 import { LockExecutor } from './locking/lock-executor.js';
+import { LockOrderCheck } from './locking/lock-order.js';
 import { LockStrategies } from './locking/lock-strategies.js';
 import type { StrategyContext } from './locking/lock-strategy.js';
 import { LockStrategyProvider } from './locking/lock-strategy.provider.js';
@@ -28,6 +29,9 @@ import { LockService } from './locking/lock.service.js';
 import { checkLockedMethods } from './method/locked-method-checks.js';
 import { LOCK_HOST, LockHost } from './method/lock-host.js';
 import { LazyTransactions } from './transactions/lazy-transactions.js';
+
+/** The options once they were checked. */
+const OPTIONS = Symbol.for('nestjs-distributed-lock:options');
 
 /** `LockTransactions` where `forRoot` has them, else undefined. */
 const TRANSACTIONS = Symbol.for('nestjs-distributed-lock:transactions');
@@ -38,28 +42,27 @@ type Get = StrategyContext['get'];
 const INSTANCES = Symbol.for('nestjs-distributed-lock:instances');
 
 const PROVIDERS: Provider[] = [
+  { provide: OPTIONS, useFactory: checkModuleOptions, inject: [MODULE_OPTIONS_TOKEN] },
   { provide: LOCK_HOST, useClass: LockHost },
   { provide: LockEvents, useClass: LockEvents },
   { provide: INSTANCES, useFactory: instancesOf, inject: [ModuleRef] },
   {
     provide: LockStrategies,
-    useFactory: (options: LockModuleOptions, resolve: Get) => {
-      checkModuleOptions(options);
-      return new LockStrategies({ factories: strategyFactories(options), resolve });
-    },
-    inject: [MODULE_OPTIONS_TOKEN, INSTANCES],
+    useFactory: (options: LockModuleOptions, resolve: Get) =>
+      new LockStrategies({ factories: strategyFactories(options), resolve }),
+    inject: [OPTIONS, INSTANCES],
   },
   {
     provide: LOCK_HTTP_OPTIONS,
     useFactory: ({ http }: LockModuleOptions) => http,
-    inject: [MODULE_OPTIONS_TOKEN],
+    inject: [OPTIONS],
   },
   { provide: LockStrategyProvider, useClass: LockStrategyProvider },
   {
     provide: TRANSACTIONS,
     useFactory: ({ transactions }: LockModuleOptions, get: Get) =>
       transactions && new LazyTransactions(() => transactions({ strategy: 'transactions', get })),
-    inject: [MODULE_OPTIONS_TOKEN, INSTANCES],
+    inject: [OPTIONS, INSTANCES],
   },
   {
     provide: LockExecutor,
@@ -67,10 +70,21 @@ const PROVIDERS: Provider[] = [
       strategies: LockStrategies,
       provider: LockStrategyProvider,
       events: LockEvents,
-      { defaults }: LockModuleOptions,
+      { defaults, instrumentation }: LockModuleOptions,
       transactions: LockTransactions | undefined,
-    ) => new LockExecutor({ strategies, provider, events, defaults, transactions }),
-    inject: [LockStrategies, LockStrategyProvider, LockEvents, MODULE_OPTIONS_TOKEN, TRANSACTIONS],
+    ) => {
+      const order = isProduction() ? undefined : new LockOrderCheck();
+      return new LockExecutor({
+        strategies,
+        provider,
+        events,
+        defaults,
+        transactions,
+        instrumentation,
+        order,
+      });
+    },
+    inject: [LockStrategies, LockStrategyProvider, LockEvents, OPTIONS, TRANSACTIONS],
   },
   {
     provide: LockService,
@@ -88,7 +102,7 @@ const PROVIDERS: Provider[] = [
  */
 @Module({
   providers: PROVIDERS,
-  exports: [LOCK_HOST, LOCK_HTTP_OPTIONS, LockEvents, LockService, LockStrategyProvider],
+  exports: [LOCK_HOST, LOCK_HTTP_OPTIONS, LockEvents, LockService, LockStrategies, LockStrategyProvider],
 })
 export class LockModule
   extends ConfigurableModuleClass
@@ -97,7 +111,7 @@ export class LockModule
   private readonly logger = new Logger('DistributedLock');
 
   constructor(
-    @Inject(MODULE_OPTIONS_TOKEN) private readonly options: LockModuleOptions,
+    @Inject(OPTIONS) private readonly options: LockModuleOptions,
     @Inject(LOCK_HOST) private readonly host: LockHost,
     @Inject(LockExecutor) executor: LockExecutor,
     @Inject(LockStrategies) private readonly strategies: LockStrategies,
@@ -164,7 +178,7 @@ export class LockModule
   }
 
   private scopeWarnings(): readonly string[] {
-    if (process.env['NODE_ENV'] !== 'production') return [];
+    if (!isProduction()) return [];
     return this.strategies.names
       .filter((name) => this.strategies.get(name).traits.scope === 'process')
       .map(
@@ -193,6 +207,10 @@ function instancesOf(moduleRef: ModuleRef): Get {
       `A lock strategy needs ${nameOf(token)}, which is still being made. Call locked methods from onModuleInit at the earliest.`,
     );
   };
+}
+
+function isProduction(): boolean {
+  return process.env['NODE_ENV'] === 'production';
 }
 
 function nameOf(token: unknown): string {
