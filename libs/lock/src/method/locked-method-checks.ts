@@ -54,11 +54,7 @@ function* providedBy(modules: ModulesContainer): Iterable<object> {
 }
 
 function classOf(instance: object): unknown {
-  try {
-    return (Object.getPrototypeOf(instance) as object | null)?.constructor;
-  } catch {
-    return undefined; // a proxy that lets nobody look
-  }
+  return (Object.getPrototypeOf(instance) as object | null)?.constructor;
 }
 
 /** A class and its parents, from the most special to the most general. */
