@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { Listr, type ListrTask } from 'listr2';
 import { stopServersOf } from '../test/support/servers/throwaway-server.js';
 import { batchPlay } from './batch-play.js';
@@ -45,8 +46,9 @@ function tasks(stores: SceneStores): Listr<unknown, 'default', 'simple'> {
 }
 
 async function leave(exitCode: number): Promise<void> {
-  const showCursor = '\u001b[?25h';
-  print(`${process.stdout.isTTY ? showCursor : ''}\nInterrupted: stopping the servers.`);
+  // Past the list of tasks, which keeps what is printed to itself, and has hidden the cursor.
+  const showCursor = process.stdout.isTTY ? '\u001b[?25h' : '';
+  writeSync(process.stdout.fd, `${showCursor}\nInterrupted: stopping the servers.\n`);
   await stopServersOf(globalThis);
   process.exit(exitCode);
 }

@@ -21,7 +21,7 @@ export const webPlay = new Play<WebCase, WebSceneResult>({
 function judgeSale({ expected, strategy }: WebCase, result: WebSceneResult): Verdict {
   const { failures, oversold, sold, left } = result;
   if (failures.length > 0)
-    return { right: false, text: `WRONG: ${failures.length} failed with ${failures[0]}` };
+    return { right: false, text: `WRONG: ${failures.length} failed, ${failures[0]?.slice(0, 40)}` };
   if (expected === 'oversold') {
     if (oversold === 0) return { right: false, text: 'WRONG: it must oversell' };
     return { right: true, text: strategy === 'none' ? 'oversold: no lock' : 'oversold: two locks' };
