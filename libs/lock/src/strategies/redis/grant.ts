@@ -1,0 +1,273 @@
+import { LockLostError, LockUnavailableError } from '../../locking/lock-error.js';
+import type { Renewable } from './lease-renewal.js';
+import type { LocalClock } from './local-clock.js';
+import type { Place } from './place.js';
+import { heldOf, ReplyCode, sixteenDigits, type GrantNote } from './replies.js';
+import { RedisLease } from './redis-lease.js';
+import type { Session } from './session.js';
+import type { Waiter } from './waiter.js';
+
+/** The queue that a grant belongs to. */
+export interface GrantHost {
+  readonly name: string;
+  readonly strategy: string;
+  readonly instance: string;
+  readonly stateKey: string;
+  readonly session: Session | undefined;
+  readonly clock: LocalClock;
+  /** The grant's times have changed. */
+  rescheduled(grant: Grant): void;
+  /** Everybody had the lock: it is given back. Resolves when Redis knows, or when there is no use in waiting. */
+  finished(grant: Grant): Promise<void>;
+  /** The lease is over before everybody had the lock: the others queue again, at their old places. */
+  ended(grant: Grant, how: GrantEnd, others: readonly Place[]): void;
+}
+
+/**
+ * How a grant ends early.
+ * - `late`: it was read too late and nobody was served meanwhile; Redis may still have it, and grants it again.
+ * - `expired`: it could not be renewed in time; Redis may still have it, so it is given back.
+ * - `refused`: Redis has given it up.
+ */
+export type GrantEnd = 'late' | 'expired' | 'refused';
+
+/** Shortest pause between two attempts to renew. */
+const RETRY = 50;
+
+/**
+ * Kept off the end of a lease, for timers that fire late, clocks that count whole milliseconds and a server whose clock
+ * is adjusted.
+ */
+export function marginOf(lease: number): number {
+  return 2 + lease / 100;
+}
+
+/** The lease to ask for, so that the lock is usable for this long. */
+export function leaseFor(duration: number): number {
+  return Math.ceil((duration + 4) / 0.99);
+}
+
+interface Member {
+  readonly place: Place;
+  /** The first of the place's tokens. */
+  readonly token: number;
+}
+
+/** The lock, held by this instance for a list of its places, one after another. */
+export class Grant implements Renewable {
+  readonly token: number;
+  renewAt = Infinity;
+  deadline: number;
+  private readonly members: Member[];
+  private current: RedisLease | undefined;
+  private over = false;
+  private needsExtension = false;
+  private hold: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly note: GrantNote,
+    places: readonly Place[],
+    deadline: number,
+    private readonly host: GrantHost,
+  ) {
+    this.token = note.token;
+    this.deadline = deadline;
+    const index = new Map(note.seqs.map((seq, at) => [seq, at]));
+    this.members = places.map((place) => ({
+      place,
+      token: note.token + (index.get(place.seq) ?? 0) * note.block,
+    }));
+    this.schedule(note.lease);
+  }
+
+  get remaining(): number {
+    return this.deadline - this.host.clock.now();
+  }
+
+  /** Whether somebody works with the lock right now. */
+  get isHeld(): boolean {
+    return this.current !== undefined && this.hold === undefined;
+  }
+
+  /** How long the lock has to stay closed though nobody works any more: `holdAtLeast` of the last one. */
+  get holdLeft(): number {
+    const { current } = this;
+    return current === undefined ? 0 : current.takenAt + current.holdAtLeast - this.host.clock.now();
+  }
+
+  /** How many calls of a shared place it still serves: see `bypass`. */
+  get capacity(): number {
+    return this.members.reduce((sum, { place, token }) => sum + place.capacity(token), 0);
+  }
+
+  /** The calls that the grant covers and that were not served yet. */
+  get waiters(): readonly Waiter[] {
+    return this.members.map(({ place }) => place.turn.next()).filter((waiter) => waiter !== undefined);
+  }
+
+  /** Redis said that the lease lasts until then; an earlier answer may come later. */
+  refresh(deadline: number): void {
+    this.deadline = Math.max(this.deadline, deadline);
+    this.schedule(this.current?.ttl ?? this.note.lease);
+    const [member] = this.members;
+    if (!this.needsExtension || member === undefined) return;
+    this.needsExtension = false;
+    // A lease that was just renewed is as long as it gets, however slow the answer was.
+    void this.serve(member, 0);
+  }
+
+  /** Gives the lock to the next one whose turn it is. */
+  advance(): Promise<void> {
+    if (this.over) return Promise.resolve();
+    this.current = undefined;
+    this.hold = undefined;
+    this.needsExtension = false;
+    while (this.members.length > 0 && !isWanted(this.members[0])) this.members.shift();
+    const [member] = this.members;
+    // Less than half of its lease left: a slow start would lose it, so it is renewed first.
+    if (member !== undefined) return this.serve(member, member.place.lease / 2);
+    this.over = true;
+    return this.host.finished(this);
+  }
+
+  /** Somebody gave up: perhaps nobody wants it any more. */
+  reconsider(): void {
+    if (this.needsExtension && !this.members.some(isWanted)) void this.advance();
+  }
+
+  /** The current holder is done. */
+  release(lease: RedisLease): Promise<void> {
+    if (this.over || this.current !== lease) return Promise.resolve();
+    const left = this.holdLeft;
+    if (left <= 0) return this.advance();
+    // Nobody waits for the end of holdAtLeast, neither the caller nor a rejection.
+    this.hold = setTimeout(() => void this.advance(), Math.ceil(left));
+    return Promise.resolve();
+  }
+
+  /** Lasts at least so long from now, or rejects. */
+  extend(duration: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const unavailable = (cause: unknown): void =>
+        reject(
+          new LockUnavailableError('Redis did not extend it. It is held until its signal aborts.', {
+            key: this.host.name,
+            strategy: this.host.strategy,
+            cause,
+          }),
+        );
+      const lease = leaseFor(duration);
+      this.sendExtend(lease, (lost) => (lost === undefined ? resolve() : reject(lost)), unavailable);
+    });
+  }
+
+  renew(): void {
+    const ttl = this.current?.ttl ?? this.note.lease;
+    this.renewAt = this.host.clock.now() + Math.max(ttl / 6, RETRY);
+    this.sendExtend(ttl, ignore, ignore);
+  }
+
+  expire(): void {
+    if (this.over) return;
+    const how = this.current === undefined ? 'late' : 'expired';
+    this.end(how, 'it could not be renewed before its lease ended');
+  }
+
+  /** Somebody else holds the lock, or it was taken away. */
+  refuse(reason: string): LockLostError | undefined {
+    return this.over ? undefined : this.end('refused', reason);
+  }
+
+  /** The application shuts down: the holder works on at its own risk. */
+  abandon(): void {
+    this.over = true;
+    clearTimeout(this.hold);
+    this.current?.lose('the application shut down and did not wait any longer');
+  }
+
+  private serve(member: Member, needed: number): Promise<void> {
+    const waiter = member.place.turn.next();
+    if (waiter === undefined) return this.advance();
+    const { ttl, holdAtLeast } = waiter.request;
+    const { remaining } = this;
+    if (remaining <= 0) {
+      this.end('late', '');
+      return Promise.resolve();
+    }
+    if (remaining < Math.max(needed, holdAtLeast)) {
+      this.needsExtension = true;
+      this.renewAt = this.host.clock.now() + Math.max(ttl / 6, RETRY);
+      this.sendExtend(Math.max(ttl, member.place.lease), ignore, ignore);
+      return Promise.resolve();
+    }
+    member.place.turn.take();
+    const token = member.token + member.place.serve(member.token);
+    const { name, strategy, clock } = this.host;
+    const lease = new RedisLease(name, token, clock.now(), holdAtLeast, ttl, strategy, this);
+    this.current = lease;
+    this.schedule(ttl);
+    waiter.grant(lease);
+    return Promise.resolve();
+  }
+
+  private sendExtend(
+    lease: number,
+    answered: (lost: LockLostError | undefined) => void,
+    failed: (error: Error) => void,
+  ): void {
+    const { session, instance, stateKey } = this.host;
+    if (session === undefined) return failed(new Error('there is no connection to Redis'));
+    const { seqs, block, token } = this.note;
+    const last = sixteenDigits(token + seqs.length * block - 1);
+    session.run({
+      script: 'extend',
+      keys: [stateKey],
+      args: [
+        sixteenDigits(token) + instance,
+        String(lease),
+        `${last}${this.note.lease}:${block};${seqs.join(',')}`,
+      ],
+      // Sent a second time it could come after the release.
+      wanted: () => !this.over,
+      replied: (reply, sentAt) => {
+        if (this.over) return answered(undefined);
+        if (reply.startsWith(ReplyCode.REFUSED)) {
+          return answered(
+            this.end('refused', 'Redis has given it up: its lease had ended, or Redis lost it'),
+          );
+        }
+        const { now, ends } = heldOf(reply);
+        session.clock.observe(now, sentAt, this.host.clock.now());
+        this.refresh(sentAt + (ends - now) - marginOf(ends - now));
+        answered(undefined);
+      },
+      failed,
+    });
+  }
+
+  private end(how: GrantEnd, reason: string): LockLostError | undefined {
+    this.over = true;
+    clearTimeout(this.hold);
+    const lost = this.current?.lose(reason);
+    this.current = undefined;
+    const others = this.members.filter(isWanted);
+    for (const { place, token } of others) place.ticket ||= token;
+    this.host.ended(
+      this,
+      how,
+      others.map(({ place }) => place),
+    );
+    return lost;
+  }
+
+  private schedule(ttl: number): void {
+    this.renewAt = this.deadline - (ttl * 2) / 3;
+    this.host.rescheduled(this);
+  }
+}
+
+function isWanted({ place, token }: Member): boolean {
+  return place.turn.wanted && place.capacity(token) > 0;
+}
+
+const ignore = (): void => undefined;

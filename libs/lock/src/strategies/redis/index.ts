@@ -1,0 +1,2 @@
+export { redisLock, type RedisLockOptions } from './redis-lock.js';
+export type { RedisClient } from './connection-source.js';

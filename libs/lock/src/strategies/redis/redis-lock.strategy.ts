@@ -1,0 +1,221 @@
+import { Logger } from '@nestjs/common';
+import { LockConfigurationError, LockShutdownError, LockUnavailableError } from '../../locking/lock-error.js';
+import {
+  LockStrategy,
+  type LockInspection,
+  type LockRequest,
+  type LockTraits,
+  type StrategyLease,
+} from '../../locking/lock-strategy.js';
+import type { ConnectionSource } from './connection-source.js';
+import { newInstanceId } from './instance-id.js';
+import { LeaseRenewal } from './lease-renewal.js';
+import { Link, type AfterRestart } from './link.js';
+import { LocalClock } from './local-clock.js';
+import { LocalQueue, type QueueOwner } from './local-queue.js';
+import { lockKeys, keysOfState, type LockKeys } from './lock-keys.js';
+import { inspectionOf } from './lock-inspection.js';
+import { messageOf, ReplyCode, wantsSweep } from './replies.js';
+import type { ScriptName, Session } from './session.js';
+
+/** The options of a {@link RedisLockStrategy}, checked. */
+export interface RedisLockSettings {
+  readonly strategy: string;
+  readonly source: ConnectionSource;
+  readonly prefix: string;
+  readonly resources: readonly string[] | undefined;
+  readonly bypass: number;
+  readonly afterRestart: AfterRestart;
+  readonly shutdownTimeout: number;
+}
+
+/** How long the shut-down waits for Redis to confirm what was released. */
+const LAST_WORDS = 1_000;
+
+/** The FIFO queue with direct hand-off: see redis-queue.md for the protocol, and scripts/ for Redis' side of it. */
+export class RedisLockStrategy extends LockStrategy {
+  override readonly traits: LockTraits = { scope: 'shared', order: 'strict', fencing: true };
+  private readonly instance = newInstanceId();
+  private readonly clock = new LocalClock();
+  private readonly renewal = new LeaseRenewal(this.clock);
+  private readonly queues = new Map<string, LocalQueue>();
+  private readonly owner: QueueOwner;
+  private readonly watchers = new Set<() => void>();
+  private readonly link: Link;
+  private readonly prefix: string;
+  private readonly channels: string;
+  private seq = 0;
+  private draining = false;
+
+  constructor(
+    private readonly settings: RedisLockSettings,
+    override readonly resources = settings.resources,
+  ) {
+    super();
+    const { source, afterRestart } = settings;
+    this.prefix = source.keyPrefix + settings.prefix;
+    this.channels = `${this.prefix}inbox:`;
+    this.owner = {
+      strategy: settings.strategy,
+      instance: this.instance,
+      clock: this.clock,
+      renewal: this.renewal,
+      bypass: settings.bypass,
+      nextSeq: () => ++this.seq,
+      idle: (queue) => this.queues.delete(queue.keys.state),
+      changed: () => this.changed(),
+    };
+    this.link = new Link(
+      {
+        source,
+        afterRestart,
+        channels: [this.channels + this.instance],
+        cluster: false,
+        logger: new Logger('RedisLock'),
+        localClock: this.clock,
+      },
+      {
+        opened: () => this.eachQueue((queue) => queue.resume()),
+        lost: () => {
+          this.eachQueue((queue) => queue.detach());
+          this.changed();
+        },
+        received: (message) => this.receive(message),
+      },
+    );
+  }
+
+  override async connect(): Promise<void> {
+    await this.link.start();
+    if (this.link.lastError instanceof LockConfigurationError) throw this.link.lastError;
+  }
+
+  override acquire(request: LockRequest): Promise<StrategyLease> {
+    const { name, signal } = request;
+    if (this.draining) return Promise.reject(this.shutdownError(name));
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    const { lastError } = this.link;
+    if (lastError instanceof LockConfigurationError) return Promise.reject(lastError);
+    if (request.waitTime === 0 && this.link.isDown) return Promise.reject(this.unavailable(name));
+    void this.link.start();
+    return this.queueOf(name).acquire(request);
+  }
+
+  override async inspect(name: string): Promise<LockInspection> {
+    const { reply } = await this.once('inspect', name, () => []);
+    return inspectionOf(name, reply);
+  }
+
+  override async forceRelease(name: string): Promise<boolean> {
+    const { reply, sentAt } = await this.once('forceRelease', name, (session) => [
+      this.instance,
+      this.wireOf(session),
+    ]);
+    if (reply.startsWith(ReplyCode.GRANTED)) this.queueOf(name).takeReplied(reply, sentAt);
+    if (wantsSweep(reply)) this.queueOf(name).sweepSoon();
+    return !reply.startsWith(ReplyCode.NOT_YOURS);
+  }
+
+  override async drain(): Promise<void> {
+    this.draining = true;
+    // Without a subscriber nobody grants this instance anything more.
+    void this.link.session?.unsubscribe(this.channels + this.instance).catch(() => undefined);
+    this.eachQueue((queue) => queue.shutDown());
+    const until = this.clock.now() + this.settings.shutdownTimeout;
+    await this.until(() => ![...this.queues.values()].some((queue) => queue.isHeld), until);
+  }
+
+  override async close(): Promise<void> {
+    this.draining = true;
+    this.eachQueue((queue) => queue.shutDown());
+    this.renewal.close();
+    this.eachQueue((queue) => void queue.close());
+    const until = this.clock.now() + LAST_WORDS;
+    await this.until(() => this.link.session === undefined || this.queues.size === 0, until);
+    this.link.close();
+    this.eachQueue((queue) => queue.forget());
+    this.queues.clear();
+  }
+
+  private queueOf(name: string): LocalQueue {
+    return this.queueFor(lockKeys(this.prefix, name), name);
+  }
+
+  private queueFor(keys: LockKeys, name: string): LocalQueue {
+    let queue = this.queues.get(keys.state);
+    if (queue === undefined) {
+      queue = new LocalQueue(name, keys, this.wireOf, this.link, this.owner);
+      this.queues.set(keys.state, queue);
+    }
+    return queue;
+  }
+
+  private readonly wireOf = (session: Session): string => (session.facts.sharded ? 'S' : 'P') + this.channels;
+
+  private receive(message: string): void {
+    const { key, body } = messageOf(message);
+    const known = this.queues.get(key);
+    if (known !== undefined) known.receive(body);
+    // A grant that nobody here asked for (any more) is taken all the same, and so handed on.
+    else if (body.startsWith(ReplyCode.GRANTED)) this.queueFor(keysOfState(key), key).receive(body);
+  }
+
+  private eachQueue(visit: (queue: LocalQueue) => void): void {
+    for (const queue of [...this.queues.values()]) visit(queue);
+  }
+
+  /** One script for people, not for a call that waits: sent once, never again. */
+  private async once(
+    script: ScriptName,
+    name: string,
+    args: (session: Session) => readonly string[],
+  ): Promise<{ readonly reply: string; readonly sentAt: number }> {
+    await this.link.start();
+    const { session } = this.link;
+    const { state, queue } = lockKeys(this.prefix, name);
+    if (session === undefined) throw this.unavailable(name);
+    return new Promise((resolve, reject) => {
+      session.run({
+        script,
+        keys: [state, queue],
+        args: args(session),
+        replied: (reply, sentAt) => resolve({ reply, sentAt }),
+        failed: (cause) => reject(this.unavailable(name, cause)),
+      });
+    });
+  }
+
+  /** Resolves when it has become so, or at that local time. */
+  private until(isSo: () => boolean, limit: number): Promise<void> {
+    if (isSo()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        this.watchers.delete(watcher);
+        resolve();
+      };
+      const timer = setTimeout(done, limit - this.clock.now());
+      const watcher = (): void => void (isSo() && done());
+      this.watchers.add(watcher);
+    });
+  }
+
+  private changed(): void {
+    for (const watcher of [...this.watchers]) watcher();
+  }
+
+  private shutdownError(name: string): LockShutdownError {
+    return new LockShutdownError(`The application is shutting down and takes no lock on "${name}".`, {
+      key: name,
+      strategy: this.settings.strategy,
+    });
+  }
+
+  private unavailable(name: string, cause = this.link.lastError): LockUnavailableError {
+    const reason = cause?.message ?? 'it is still being connected to';
+    return new LockUnavailableError(
+      `Redis can't be reached (${reason}). Check the address, and whether Redis runs.`,
+      { key: name, strategy: this.settings.strategy, cause },
+    );
+  }
+}

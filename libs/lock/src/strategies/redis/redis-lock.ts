@@ -1,0 +1,169 @@
+import type { RedisOptions } from 'ioredis';
+import { LockConfigurationError } from '../../locking/lock-error.js';
+import type { LockStrategyFactory, StrategyContext } from '../../locking/lock-strategy.js';
+import {
+  isRedisClient,
+  sourceFromClient,
+  sourceFromOptions,
+  sourceFromUrl,
+  type ConnectionSource,
+  type RedisClient,
+} from './connection-source.js';
+import { RedisLockStrategy } from './redis-lock.strategy.js';
+
+/** Where Redis is: exactly one of `url`, `options`, `client` and `token`. */
+export interface RedisLockOptions {
+  /** For example `redis://localhost:6379`, `rediss://user:password@host:6380/2`. */
+  readonly url?: string;
+  /** The options of an ioredis client, Sentinel's included. */
+  readonly options?: RedisOptions;
+  /**
+   * A client of ioredis 5 or 6: `Redis` or `Cluster`. It is duplicated; the client itself is never used, subscribed,
+   * changed or closed.
+   */
+  readonly client?: RedisClient;
+  /** The injection token of such a client. */
+  readonly token?: unknown;
+  /**
+   * What the names of our keys and channels begin with, behind the client's own `keyPrefix`. Everybody who shares a lock
+   * needs the same one.
+   *
+   * @defaultValue 'lock:'
+   */
+  readonly prefix?: string;
+  /**
+   * How many further calls of one process may go ahead of other processes' before the lock is handed on. 0 keeps strict
+   * first-in-first-out among all processes; more trades that order for throughput, tenfold and more on a hot lock, and
+   * every process is still served in its turn.
+   *
+   * @defaultValue 0
+   */
+  readonly bypass?: number;
+  /**
+   * When nobody gets a lock for one lease (`ttl`), because Redis may have started empty while somebody held it.
+   * - `'seen'`: when this process saw Redis restart. A process that is started afterwards can't know, and may get a lock
+   *   that its holder still believes to have, until that holder's next renewal.
+   * - `'always'`: whenever Redis is younger than the lease. Closes that gap, and lets the first calls after every start of
+   *   Redis wait, in tests and on a new server too.
+   *
+   * @defaultValue 'seen'
+   */
+  readonly afterRestart?: 'seen' | 'always';
+  /** First segments of the keys that this strategy locks, where several strategies stand side by side. */
+  readonly resources?: readonly string[];
+  /**
+   * Milliseconds that the shut-down waits for those who hold a lock.
+   *
+   * @defaultValue 10000
+   */
+  readonly shutdownTimeout?: number;
+}
+
+const PLACES = ['url', 'options', 'client', 'token'] as const;
+const MOST_BYPASSES = 10_000;
+
+/**
+ * A lock for any number of servers: first come, first served, handed from one holder to the next by a message.
+ * Needs Redis 6 or later and the package `ioredis`.
+ *
+ * @throws {LockConfigurationError} an option has a wrong value.
+ * @publicApi
+ */
+export function redisLock(options: RedisLockOptions): LockStrategyFactory {
+  check(options);
+  const {
+    prefix = 'lock:',
+    bypass = 0,
+    afterRestart = 'seen',
+    shutdownTimeout = 10_000,
+    resources,
+  } = options;
+  return (nest) => {
+    const source = sourceOf(options, nest);
+    if ((source.keyPrefix + prefix).includes('{}')) {
+      throw wrong(
+        'prefix',
+        source.keyPrefix + prefix,
+        'must not contain "{}", which breaks hash tags. Remove it',
+      );
+    }
+    const { strategy } = nest;
+    return new RedisLockStrategy({
+      strategy,
+      source,
+      prefix,
+      resources,
+      bypass,
+      afterRestart,
+      shutdownTimeout,
+    });
+  };
+}
+
+function check(options: RedisLockOptions): void {
+  const given = PLACES.filter((place) => options[place] !== undefined);
+  if (given.length !== 1) {
+    throw new LockConfigurationError(
+      `redisLock: exactly one of url, options, client and token says where Redis is, but got ${given.join(' and ') || 'none'}. ` +
+        "For example redisLock({ url: 'redis://localhost:6379' }).",
+    );
+  }
+  const { url, prefix, bypass, afterRestart, shutdownTimeout, client } = options;
+  if (url !== undefined && !isRedisUrl(url)) {
+    throw wrong('url', url, "must be like 'redis://localhost:6379' (or rediss:// for TLS). Correct it");
+  }
+  if (client !== undefined && !isRedisClient(client)) throw notAClient('client', client);
+  if (prefix !== undefined && (typeof prefix !== 'string' || /[{}\s]/.test(prefix))) {
+    throw wrong('prefix', prefix, 'must be a string without braces and spaces. Remove them');
+  }
+  if (bypass !== undefined && !isWhole(bypass, MOST_BYPASSES)) {
+    throw wrong(
+      'bypass',
+      bypass,
+      `must be a whole number from 0 to ${MOST_BYPASSES}. Leave it out for strict order`,
+    );
+  }
+  if (afterRestart !== undefined && !['seen', 'always'].includes(afterRestart)) {
+    throw wrong('afterRestart', afterRestart, "must be 'seen' or 'always'. Leave it out for 'seen'");
+  }
+  if (shutdownTimeout !== undefined && !isWhole(shutdownTimeout, 2 ** 31 - 1)) {
+    throw wrong(
+      'shutdownTimeout',
+      shutdownTimeout,
+      'must be whole milliseconds from 0. Leave it out for 10000',
+    );
+  }
+}
+
+function sourceOf(
+  { url, options, client, token }: RedisLockOptions,
+  nest: StrategyContext,
+): ConnectionSource {
+  if (url !== undefined) return sourceFromUrl(url);
+  if (options !== undefined) return sourceFromOptions(options);
+  if (client !== undefined) return sourceFromClient(client);
+  const provided = nest.get<unknown>(token);
+  if (!isRedisClient(provided)) throw notAClient('token', provided);
+  return sourceFromClient(provided);
+}
+
+function isRedisUrl(url: unknown): boolean {
+  return typeof url === 'string' && /^rediss?:\/\//.test(url) && URL.canParse(url);
+}
+
+function isWhole(value: number, most: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= most;
+}
+
+function notAClient(option: string, value: unknown): LockConfigurationError {
+  const got = typeof value === 'object' && value !== null ? value.constructor?.name : typeof value;
+  return wrong(
+    option,
+    got,
+    "must be a client of ioredis 5 or 6 (not of node-redis). Hand in one, or use 'url'",
+  );
+}
+
+function wrong(option: string, value: unknown, limit: string): LockConfigurationError {
+  return new LockConfigurationError(`redisLock: ${option} ${limit}. Got ${JSON.stringify(value)}.`);
+}

@@ -1,0 +1,100 @@
+import { ReplyCode, sixteenDigits, wantsSweep } from './replies.js';
+import { SessionLostError, type Session } from './session.js';
+import type { LocalClock } from './local-clock.js';
+import type { LockKeys } from './lock-keys.js';
+
+export interface ReleaseHost {
+  readonly keys: LockKeys;
+  readonly instance: string;
+  readonly clock: LocalClock;
+  readonly session: Session | undefined;
+  wireOf(session: Session): string;
+  /** The lock went on to other places of this instance. */
+  takeReplied(reply: string, sentAt: number): void;
+  sweepSoon(): void;
+  retrySoon(): void;
+  forgetIfIdle(): void;
+}
+
+interface Release {
+  readonly token: number;
+  /** Local time until which the lock has to stay closed (`holdAtLeast`), or 0. */
+  readonly closedUntil: number;
+  attempts: number;
+  done(): void;
+}
+
+/** How long `release()` keeps its caller when Redis does not answer; it is sent again without them. */
+const LONGEST_WAIT = 1_000;
+/** Redis refuses it again and again (an ACL): the lease ends by itself. */
+const MOST_ATTEMPTS = 100;
+
+/** The grants of one lock that are being given back: each is told to Redis until Redis has answered. */
+export class Releases {
+  private readonly outstanding = new Map<number, Release>();
+
+  constructor(private readonly host: ReleaseHost) {}
+
+  get isEmpty(): boolean {
+    return this.outstanding.size === 0;
+  }
+
+  /**
+   * Gives a grant back. Resolves when Redis knows; or when the connection is lost or Redis is slow, for it is no error
+   * of finished work, and the release is sent again by itself.
+   */
+  add(token: number, holdLeft: number): Promise<void> {
+    return new Promise((resolve) => {
+      const limit = setTimeout(resolve, LONGEST_WAIT);
+      const done = (): void => {
+        clearTimeout(limit);
+        resolve();
+      };
+      const closedUntil = holdLeft > 0 ? this.host.clock.now() + holdLeft : 0;
+      const release: Release = { token, closedUntil, attempts: 0, done };
+      this.outstanding.set(token, release);
+      this.send(release);
+    });
+  }
+
+  /** Sends again what was not answered. */
+  resume(): void {
+    for (const release of [...this.outstanding.values()]) this.send(release);
+  }
+
+  /** Nobody has to wait for an answer any more: the connection is lost. */
+  detach(): void {
+    for (const release of this.outstanding.values()) release.done();
+  }
+
+  private send(release: Release): void {
+    const { session, keys, instance, clock } = this.host;
+    if (session === undefined) return release.done();
+    const args = [sixteenDigits(release.token) + instance, this.host.wireOf(session)];
+    const closedFor = Math.ceil(release.closedUntil - clock.now());
+    if (closedFor > 0) args.push(String(closedFor));
+    release.attempts += 1;
+    session.run({
+      script: 'release',
+      keys: [keys.state, keys.queue],
+      args,
+      replied: (reply, sentAt) => {
+        this.forget(release);
+        if (reply.startsWith(ReplyCode.GRANTED)) this.host.takeReplied(reply, sentAt);
+        if (wantsSweep(reply)) this.host.sweepSoon();
+        this.host.forgetIfIdle();
+      },
+      failed: (error) => {
+        if (error instanceof SessionLostError) return;
+        if (release.attempts < MOST_ATTEMPTS) return this.host.retrySoon();
+        this.forget(release);
+        this.host.forgetIfIdle();
+      },
+    });
+  }
+
+  private forget(release: Release): void {
+    if (this.outstanding.get(release.token) === release) this.outstanding.delete(release.token);
+    release.done();
+  }
+}
