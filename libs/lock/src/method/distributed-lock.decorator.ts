@@ -48,12 +48,18 @@ export function DistributedLock<const Key extends LockKey, Busy extends WhenBusy
     });
     const optionsOf = callOptions(options);
 
-    const locked: Method = async function (this: unknown, ...args) {
-      const self = this as object | undefined;
-      const host = hostOf(self, label);
-      const keys = methodKey.resolve(self as object, args);
-      const call = { keys, label, template: methodKey.template, options: optionsOf(args) };
-      return host.run(call, () => promised(method.apply(this, args), label));
+    // Not async: on Node 20 every promise more costs a quarter of a microsecond once AsyncLocalStorage is in use.
+    const locked: Method = function (this: unknown, ...args) {
+      try {
+        const self = this as object | undefined;
+        const host = hostOf(self, label);
+        const keys = methodKey.resolve(self as object, args);
+        const call = { keys, label, template: methodKey.template, options: optionsOf(args) };
+        return host.run(call, () => promised(method.apply(this, args), label));
+      } catch (error) {
+        const refusal = error as Error;
+        return Promise.reject(refusal);
+      }
     };
     copyFunctionMetadata(method, locked);
     injectHost(target);
