@@ -15,3 +15,8 @@ export function joinTransactions<T>(parts: readonly LeasePart[], work: () => Pro
     return transaction === undefined ? inner : () => transaction.run(inner);
   }, work)();
 }
+
+/** Whether the lock was lost; asks for no signal that does not exist yet. */
+export function isLost({ lease }: LeasePart): boolean {
+  return lease.isLost ?? lease.signal.aborted;
+}

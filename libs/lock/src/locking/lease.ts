@@ -1,6 +1,6 @@
 import { LockLostError, LockNotOwnedError } from './lock-error.js';
 import { insideLease, openScope } from './lock-context.js';
-import { joinTransactions, type LeasePart } from './lease-part.js';
+import { isLost, joinTransactions, type LeasePart } from './lease-part.js';
 import type { LockStrategy } from './lock-strategy.js';
 import { TransactionScope } from './transaction-scope.js';
 
@@ -25,17 +25,18 @@ export interface LeaseTerms {
  */
 export class Lease implements AsyncDisposable {
   readonly keys: readonly string[];
+  private readonly endsTransaction: boolean;
   private readonly scope: TransactionScope | undefined;
   private readonly overtime: Overtime | undefined;
   private combined: AbortSignal | undefined;
-  private work: 'none' | 'succeeded' | 'failed' = 'none';
+  private work: 'none' | 'running' | 'succeeded' | 'failed' = 'none';
   private releasing: Promise<void> | undefined;
 
   /** @internal */
   constructor(private readonly terms: LeaseTerms) {
     this.keys = terms.keys;
-    const transactional = terms.parts.some((part) => !part.borrowed && part.lease.transaction !== undefined);
-    this.scope = transactional && openScope() === undefined ? new TransactionScope() : undefined;
+    this.endsTransaction = terms.parts.some((part) => !part.borrowed && part.lease.transaction !== undefined);
+    this.scope = this.endsTransaction && openScope() === undefined ? new TransactionScope() : undefined;
     if (terms.holdAtMost !== undefined) this.overtime = this.limit(terms.holdAtMost);
   }
 
@@ -78,7 +79,7 @@ export class Lease implements AsyncDisposable {
 
   /** Whether the lock was lost before it was released. */
   get isLost(): boolean {
-    return this.overtime?.signal.aborted === true || this.parts.some((part) => part.lease.signal.aborted);
+    return this.overtime?.signal.aborted === true || this.parts.some(isLost);
   }
 
   /**
@@ -119,6 +120,7 @@ export class Lease implements AsyncDisposable {
     if (this.work === 'failed' && this.scope !== undefined) {
       throw this.notOwned('is to be rolled back, because work inside of it failed');
     }
+    this.work = 'running';
     try {
       const result = await insideLease({ lease: this, scope: this.scope }, () =>
         joinTransactions(this.parts, work),
@@ -160,23 +162,23 @@ export class Lease implements AsyncDisposable {
     this.overtime?.stop();
     const failures: { part: LeasePart; error: unknown }[] = [];
     try {
-      if (this.work === 'succeeded') await this.commit();
+      if (this.endsTransaction && this.work === 'succeeded') await this.commit();
     } finally {
-      for (const part of [...this.parts].reverse()) {
+      for (const part of this.parts.toReversed()) {
         if (part.borrowed) continue;
         await part.lease.release().catch((error: unknown) => failures.push({ part, error }));
       }
-      await this.scope?.end();
+      if (this.scope !== undefined) await this.scope.end();
       this.terms.onReleased(failures);
     }
   }
 
   private async commit(): Promise<void> {
-    const transactions = this.parts.filter((part) => !part.borrowed).map((part) => part.lease.transaction);
-    if (transactions.every((transaction) => transaction === undefined)) return;
     if (this.isLost) throw this.signal.reason;
     if (this.scope?.loss !== undefined) throw this.scope.loss;
-    for (const transaction of transactions.reverse()) await transaction?.commit();
+    for (const { borrowed, lease } of this.parts.toReversed()) {
+      if (!borrowed) await lease.transaction?.commit();
+    }
   }
 
   private limit(holdAtMost: number): Overtime {

@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { Lease } from './lease.js';
-import { joinTransactions, type LeasePart } from './lease-part.js';
+import { isLost, joinTransactions, type LeasePart } from './lease-part.js';
 import type { ResolvedLockOptions } from './lock-call-options.js';
 import { heldNames, heldPart, openScope, waitSignals } from './lock-context.js';
 import { LockBusyError, LockConfigurationError, LockUnavailableError } from './lock-error.js';
@@ -37,23 +37,35 @@ export class LockAcquirer {
   /** Takes all of them, or none. */
   async take(call: LockCall, options: ResolvedLockOptions): Promise<Lease> {
     const names = sorted(call.keys);
-    const signal = anyOf(call.signal === undefined ? waitSignals() : [call.signal, ...waitSignals()]);
+    const [only] = names;
+    // Most calls have one key, and this is the path that every one of them takes.
+    if (only !== undefined && names.length === 1) {
+      const part = await this.takeOne(call, options, this.request(call, options, only, options.waitTime));
+      return this.lease(call, options, names, [part]);
+    }
+    return this.lease(call, options, names, await this.takeSeveral(call, options, names));
+  }
+
+  private async takeSeveral(
+    call: LockCall,
+    options: ResolvedLockOptions,
+    names: readonly string[],
+  ): Promise<readonly LeasePart[]> {
     const askedAt = performance.now();
     const parts: LeasePart[] = [];
     try {
       for (const name of names) {
         const waitTime = Math.max(0, options.waitTime - (performance.now() - askedAt));
-        const ttl = Math.max(SHORTEST_TTL, Math.min(options.ttl, options.holdAtMost ?? Infinity));
-        const request: LockRequest = { name, waitTime, ttl, holdAtLeast: options.holdAtLeast, signal };
+        const request = this.request(call, options, name, waitTime);
         parts.push(await joinTransactions(parts, () => this.takeOne(call, options, request)));
       }
+      return parts;
     } catch (error) {
       for (const { lease } of parts.reverse().filter((part) => !part.borrowed)) {
         await lease.release().catch(() => undefined);
       }
       throw error;
     }
-    return this.lease(call, options, names, parts);
   }
 
   private async takeOne(
@@ -62,16 +74,30 @@ export class LockAcquirer {
     request: LockRequest,
   ): Promise<LeasePart> {
     const { name } = request;
-    const strategyName = this.parts.provider.select(name, options.strategy);
-    const strategy = this.parts.strategies.get(strategyName);
+    const { events, provider, strategies } = this.parts;
+    const strategyName = provider.select(name, options.strategy);
+    const strategy = strategies.get(strategyName);
     const held = heldPart(strategy, name);
     if (held !== undefined) {
-      if (held.lease.signal.aborted) throw held.lease.signal.reason as Error;
+      if (isLost(held)) throw held.lease.signal.reason as Error;
       return { ...held, borrowed: true };
     }
     const event = eventOf(call, name, strategyName);
-    const lease = await this.wait(event, options, () => this.ask(strategy, event, request));
-    return { strategyName, strategy, lease, borrowed: false };
+    const askedAt = performance.now();
+    events.emit('waiting', event);
+    const stopWatching = this.slowWaits.watch(strategy, event, request.waitTime);
+    try {
+      const lease = await this.ask(strategy, event, request);
+      if (events.hears('acquired')) {
+        events.emit('acquired', { ...event, waited: performance.now() - askedAt, token: lease.token });
+      }
+      return { strategyName, strategy, lease, borrowed: false };
+    } catch (error) {
+      this.tellWhyNot(error, event, options);
+      throw error;
+    } finally {
+      stopWatching?.();
+    }
   }
 
   /** Inside of a transaction of ours a lock is taken until that transaction ended. */
@@ -82,38 +108,28 @@ export class LockAcquirer {
     if (order !== undefined) {
       for (const held of heldNames()) order.note(resourceOf(held), resourceOf(event.key), event.label);
     }
-    const acquire = async (): Promise<StrategyLease> => {
-      const stopWatching = this.slowWaits.watch(strategy, event, request.waitTime);
-      try {
-        return await (scope === undefined
-          ? strategy.acquire(request)
-          : scope.acquire(strategy, event.strategy, request));
-      } finally {
-        stopWatching();
-      }
-    };
+    const acquire = (): Promise<StrategyLease> =>
+      scope === undefined ? strategy.acquire(request) : scope.acquire(strategy, event.strategy, request);
     return instrumentation === undefined ? acquire() : instrumentation.wait(event, acquire);
   }
 
-  private async wait(
-    event: LockEvent,
-    { whenUnavailable }: ResolvedLockOptions,
-    acquire: () => Promise<StrategyLease>,
-  ): Promise<StrategyLease> {
+  private tellWhyNot(error: unknown, event: LockEvent, { whenUnavailable }: ResolvedLockOptions): void {
     const { events } = this.parts;
-    const askedAt = performance.now();
-    events.emit('waiting', event);
-    try {
-      const lease = await acquire();
-      events.emit('acquired', { ...event, waited: performance.now() - askedAt, token: lease.token });
-      return lease;
-    } catch (error) {
-      if (error instanceof LockBusyError) events.emit('busy', { ...event, waited: error.waited });
-      if (error instanceof LockUnavailableError) {
-        events.emit('unavailable', { ...event, error, running: whenUnavailable === 'run' });
-      }
-      throw error;
+    if (error instanceof LockBusyError) events.emit('busy', { ...event, waited: error.waited });
+    if (error instanceof LockUnavailableError) {
+      events.emit('unavailable', { ...event, error, running: whenUnavailable === 'run' });
     }
+  }
+
+  private request(call: LockCall, options: ResolvedLockOptions, name: string, waitTime: number): LockRequest {
+    const { ttl, holdAtMost, holdAtLeast } = options;
+    return {
+      name,
+      waitTime,
+      ttl: holdAtMost === undefined ? ttl : Math.max(SHORTEST_TTL, Math.min(ttl, holdAtMost)),
+      holdAtLeast,
+      signal: waitSignal(call.signal),
+    };
   }
 
   private lease(
@@ -124,26 +140,29 @@ export class LockAcquirer {
   ): Lease {
     const { events } = this.parts;
     const takenAt = performance.now();
-    const eventsOf = (part: LeasePart): LockEvent => eventOf(call, part.lease.name, part.strategyName);
     const lease = new Lease({
       keys,
       parts,
       holdAtMost: options.holdAtMost,
       onReleased: (failures) => {
-        for (const { part, error } of failures) events.emit('releaseFailed', { ...eventsOf(part), error });
+        for (const { part, error } of failures) events.emit('releaseFailed', { ...told(part), error });
         if (!events.hears('released')) return;
         const held = performance.now() - takenAt;
-        for (const part of parts) if (!part.borrowed) events.emit('released', { ...eventsOf(part), held });
+        for (const part of parts) if (!part.borrowed) events.emit('released', { ...told(part), held });
       },
     });
     if (events.hears('lost')) {
       const tell = (): void => {
         const error: unknown = lease.signal.reason;
-        for (const part of parts) if (!part.borrowed) events.emit('lost', { ...eventsOf(part), error });
+        for (const part of parts) if (!part.borrowed) events.emit('lost', { ...told(part), error });
       };
       lease.signal.addEventListener('abort', tell, { once: true });
     }
     return lease;
+
+    function told({ lease: { name }, strategyName }: LeasePart): LockEvent {
+      return eventOf(call, name, strategyName);
+    }
   }
 
   private warnForeignTransaction(label: string): void {
@@ -169,6 +188,10 @@ function sorted(keys: readonly string[]): readonly string[] {
   return keys.length === 1 ? keys : [...new Set(keys)].sort();
 }
 
-function anyOf(signals: readonly AbortSignal[]): AbortSignal | undefined {
-  return signals.length > 1 ? AbortSignal.any([...signals]) : signals[0];
+/** Whatever ends this wait: the caller's own signal, and those of the requests that it works for. */
+function waitSignal(own: AbortSignal | undefined): AbortSignal | undefined {
+  const around = waitSignals();
+  if (around.length === 0) return own;
+  const signals = own === undefined ? around : [own, ...around];
+  return signals.length === 1 ? signals[0] : AbortSignal.any([...signals]);
 }

@@ -73,7 +73,7 @@ export class LockEvents {
 
   /** @internal */
   emit<Name extends EventName>(name: Name, event: LockEventMap[Name]): void {
-    CHANNELS[name].publish(event);
+    if (CHANNELS[name].hasSubscribers) CHANNELS[name].publish(event);
     for (const listener of this.listeners.get(name) ?? []) {
       try {
         (listener as Listener<Name>)(event);

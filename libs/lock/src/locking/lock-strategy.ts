@@ -43,6 +43,8 @@ export interface StrategyLease {
   readonly token: number | undefined;
   /** Aborts with a `LockLostError` before the store may let somebody else in. Never aborted by a release. */
   readonly signal: AbortSignal;
+  /** Whether `signal` is aborted, for strategies that make the signal only when somebody asks for it. */
+  readonly isLost?: boolean;
   /** Milliseconds until the lock is lost unless it is renewed; `Infinity` where it can't lapse, 0 once lost or released. */
   readonly remaining: number;
   /** Present where the lock lives in a transaction of its own. */

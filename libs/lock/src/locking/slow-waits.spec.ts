@@ -48,7 +48,7 @@ describe('the warning of a slow wait', () => {
 
   it('does not come when the wait is over, was short, or never ends', async () => {
     const waits = new SlowWaits();
-    waits.watch(busy, event, 5_000)();
+    waits.watch(busy, event, 5_000)?.();
     waits.watch(busy, event, 999);
     waits.watch(busy, event, Infinity);
     await jest.advanceTimersByTimeAsync(60_000);

@@ -13,9 +13,9 @@ export class SlowWaits {
   private readonly logger = new Logger('DistributedLock');
   private readonly quietUntil = new Map<string, number>();
 
-  /** Watches one wait until the returned function is called. */
-  watch(strategy: LockStrategy, event: LockEvent, waitTime: number): () => void {
-    if (waitTime < WORTH_WATCHING || waitTime === Infinity) return () => undefined;
+  /** Watches one wait until the returned function is called; undefined where there is nothing to watch. */
+  watch(strategy: LockStrategy, event: LockEvent, waitTime: number): (() => void) | undefined {
+    if (waitTime < WORTH_WATCHING || waitTime === Infinity) return undefined;
     const half = waitTime / 2;
     const timer = setTimeout(() => void this.warn(strategy, event, half), half).unref();
     return () => clearTimeout(timer);

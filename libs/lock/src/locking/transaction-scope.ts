@@ -96,6 +96,10 @@ class ScopedLease implements StrategyLease {
     return this.lease.signal;
   }
 
+  get isLost(): boolean {
+    return this.lease.isLost ?? this.lease.signal.aborted;
+  }
+
   get remaining(): number {
     return this.lease.remaining;
   }

@@ -160,7 +160,7 @@ interface MemoryLock {
 
 class MemoryLease implements StrategyLease {
   readonly since = new Date();
-  private readonly loss = new AbortController();
+  private loss: AbortController | undefined;
   private over = false;
 
   constructor(
@@ -169,8 +169,14 @@ class MemoryLease implements StrategyLease {
     private readonly giveBack: () => void,
   ) {}
 
+  /** Made when somebody asks: almost nobody does, and it costs more than the rest of the lock. */
   get signal(): AbortSignal {
+    this.loss ??= new AbortController();
     return this.loss.signal;
+  }
+
+  get isLost(): boolean {
+    return this.loss?.signal.aborted === true;
   }
 
   get remaining(): number {
@@ -178,7 +184,7 @@ class MemoryLease implements StrategyLease {
   }
 
   extend(): Promise<void> {
-    if (this.signal.aborted) return Promise.reject(this.signal.reason as Error);
+    if (this.isLost) return Promise.reject(this.signal.reason as Error);
     if (!this.over) return Promise.resolve();
     return Promise.reject(
       new LockNotOwnedError(
@@ -200,6 +206,7 @@ class MemoryLease implements StrategyLease {
 
   lose(reason: string): void {
     this.over = true;
+    this.loss ??= new AbortController();
     this.loss.abort(new LockLostError(reason, { key: this.name }));
   }
 }
