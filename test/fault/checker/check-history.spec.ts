@@ -1,0 +1,282 @@
+import { printViolation } from '../history/print-history';
+import { checkHistory } from './check-history';
+import type { Promises } from './promises';
+import { ToldHistory } from './told-history';
+
+const PROMISES: Promises = {
+  order: 'strict',
+  fencing: true,
+  deadHolder: 'keeps its lease',
+  patience: 3_000,
+  excuses: { exclusion: [], orderWhileWaiting: ['stop', 'stall'], orderWhileArriving: ['script-flush'] },
+};
+
+describe('the checker', () => {
+  let told: ToldHistory;
+  beforeEach(() => (told = new ToldHistory()));
+
+  const broken = (promises: Partial<Promises> = {}, end = 20_000): readonly string[] =>
+    checkHistory(told.endedAt(end), { ...PROMISES, ...promises }).map(({ broken: promise }) => promise);
+
+  it('accepts a history in which nothing happened', () => {
+    expect(broken()).toEqual([]);
+  });
+
+  it('accepts holders one after another, with tokens that rise', () => {
+    told.invoke('w1', 0).grant(1, 10).release(20);
+    told.invoke('w2', 5).arrive(6).grant(21, 11).release(30);
+    told.invoke('w1', 7).grant(31, 12).release(40);
+    expect(broken()).toEqual([]);
+  });
+
+  it('accepts that different keys are held at once', () => {
+    told.invoke('w1', 0).grant(1, 10).release(50);
+    told.invoke('w2', 0, { key: 'stock:2' }).grant(1, 10).release(50);
+    expect(broken()).toEqual([]);
+  });
+
+  describe('of exclusion', () => {
+    it('rejects two holders at once', () => {
+      told.invoke('w1', 0).grant(1, 10).release(50);
+      told.invoke('w2', 5).grant(49, 11).release(60);
+      expect(broken()).toEqual(['exclusion']);
+    });
+
+    it('rejects a third holder beside a long one, though the second has left', () => {
+      told.invoke('w1', 0).grant(1, 10).hold(500, 500).release(900);
+      told.invoke('w2', 5, { key: 'stock:2' }).grant(10, 11).release(20);
+      told.invoke('w3', 5).grant(800, 12).release(801);
+      expect(broken()).toEqual(['exclusion']);
+    });
+
+    it('rejects a grant before the lease of a killed holder is over', () => {
+      told.invoke('w1', 0).grant(1, 10, 1_000);
+      told.fault('kill', 100, 110, 'w1');
+      told.invoke('w2', 5).arrive(6).grant(900, 11).release(910);
+      expect(broken()).toEqual(['exclusion']);
+    });
+
+    it('accepts it where the store notices that the holder is gone', () => {
+      told.invoke('w1', 0).grant(1, 10, 1_000);
+      told.fault('kill', 100, 110, 'w1');
+      told.invoke('w2', 5).arrive(6).grant(900, 11).release(910);
+      expect(broken({ deadHolder: 'is noticed' })).toEqual([]);
+    });
+
+    it('rejects a grant before the lease of a stopped holder is over, and accepts one after it', () => {
+      told.invoke('w1', 0).grant(1, 10, 1_000).hold(300, 900).lose(5_000).release(5_001, 0);
+      told.fault('stop', 310, 5_000, 'w1');
+      told.invoke('w2', 5).arrive(6).grant(1_190, 11).release(1_195);
+      expect(broken()).toEqual(['exclusion']);
+      told = new ToldHistory();
+      told.invoke('w1', 0).grant(1, 10, 1_000).hold(300, 900).lose(5_000).release(5_001, 0);
+      told.fault('stop', 310, 5_000, 'w1');
+      told.invoke('w2', 5).arrive(6).grant(1_201, 11).release(1_205);
+      expect(broken()).toEqual([]);
+    });
+
+    it('does not take a grant that came too late for a holder', () => {
+      told.invoke('w1', 0).grant(1, 10).release(50);
+      told.invoke('w2', 5).grant(30, 9, 0);
+      expect(broken({ order: 'none' })).toEqual([]);
+    });
+
+    it('rejects two holders of whom one can never lose its lease', () => {
+      told.invoke('w1', 0).grant(1, 10, 'for ever');
+      told.invoke('w2', 5).arrive(6).grant(9_000, 11, 'for ever').release(9_001);
+      expect(broken({ fencing: true })).toContain('exclusion');
+    });
+
+    it('excuses what the strategy is no match for, in the time and for the process that it hit', () => {
+      told.invoke('w1', 0).grant(1, 10).release(50);
+      told.invoke('w2', 5).grant(40, 11).release(60);
+      const excuses = { ...PROMISES.excuses, exclusion: ['cut'] };
+      expect(broken({ excuses })).toEqual(['exclusion']);
+      told.fault('cut', 30, 35, 'w3');
+      told.fault('cut', 100, 135, 'w1');
+      expect(broken({ excuses })).toEqual(['exclusion']);
+      told.fault('cut', 30, 35, 'w1');
+      expect(broken({ excuses })).toEqual([]);
+    });
+  });
+
+  describe('of tokens', () => {
+    it('rejects a token that falls', () => {
+      told.invoke('w1', 0).grant(1, 10).release(20);
+      told.invoke('w2', 5).grant(21, 9).release(30);
+      expect(broken()).toEqual(['tokens']);
+    });
+
+    it('rejects a token below that of an earlier holder who was not the last', () => {
+      told.invoke('w1', 0).grant(1, 30).release(20);
+      told.invoke('w2', 5).grant(21, 31).release(30);
+      told.invoke('w3', 6).grant(31, 29).release(40);
+      expect(broken()).toEqual(['tokens']);
+    });
+
+    it('rejects the same token twice', () => {
+      told.invoke('w1', 0).grant(1, 10).release(20);
+      told.invoke('w2', 5).grant(21, 10).release(30);
+      expect(broken()).toContain('tokens');
+    });
+
+    it('rejects the same token twice even of two who hold at once', () => {
+      told.invoke('w1', 0).grant(1, 10).release(20);
+      told.invoke('w2', 5).grant(11, 10).release(30);
+      told.fault('restart-empty', 5, 10);
+      expect(broken({ excuses: { ...PROMISES.excuses, exclusion: ['restart-empty'] } })).toEqual(['tokens']);
+    });
+
+    it('rejects a token that falls over a restart without data: nothing excuses it', () => {
+      told.invoke('w1', 0).grant(1, 10).release(20);
+      told.fault('restart-empty', 25, 30);
+      told.invoke('w2', 35).grant(36, 1).release(40);
+      expect(broken({ excuses: { ...PROMISES.excuses, exclusion: ['restart-empty'] } })).toEqual(['tokens']);
+    });
+
+    it.each([undefined, 1.5, 2 ** 53])('rejects %s as a token', (token) => {
+      told.invoke('w1', 0).grant(1, token).release(20);
+      expect(broken()).toEqual(['tokens']);
+    });
+
+    it('rejects a token of a strategy that has none', () => {
+      told.invoke('w1', 0).grant(1, 10).release(20);
+      expect(broken({ fencing: false })).toEqual(['tokens']);
+    });
+  });
+
+  describe('of order', () => {
+    it('rejects that a process serves its later call first', () => {
+      told.invoke('w1', 0).grant(100, 11).release(110);
+      told.invoke('w1', 1).grant(50, 10).release(60);
+      expect(broken()).toEqual(['order']);
+      expect(broken({ order: 'process' })).toEqual(['order']);
+      expect(broken({ order: 'none' })).toEqual([]);
+    });
+
+    it('rejects that who was seen to have arrived is overtaken from another process', () => {
+      told.invoke('w1', 0).arrive(5).grant(100, 11).release(110);
+      told.invoke('w2', 6).grant(50, 10).release(60);
+      expect(broken()).toEqual(['order']);
+      expect(broken({ order: 'process' })).toEqual([]);
+    });
+
+    it('accepts it where nobody can tell who arrived first', () => {
+      told.invoke('w1', 0).arrive(7).grant(100, 11).release(110);
+      told.invoke('w2', 6).grant(50, 10).release(60);
+      told.invoke('w3', 0).grant(200, 12).release(210);
+      told.invoke('w4', 5).grant(150, 11.5).release(160);
+      expect(broken({ fencing: false })).not.toContain('order');
+    });
+
+    it('rejects that a call that only tries passes the queue', () => {
+      told.invoke('w1', 0).arrive(5).grant(100, 11).release(110);
+      told.invoke('w2', 6, { waitTime: 0 }).grant(50, 10).release(60);
+      expect(broken()).toEqual(['order']);
+    });
+
+    it('rejects that somebody was overtaken who gave up later', () => {
+      told.invoke('w1', 0).arrive(5).reject(10_001);
+      told.invoke('w2', 6).grant(50, 10).release(60);
+      expect(broken()).toContain('order');
+    });
+
+    it('accepts that those are passed over who gave up, were sent away, or died', () => {
+      told.invoke('w1', 0, { waitTime: 40 }).arrive(5).reject(55);
+      told.invoke('w2', 0).arrive(5).abort(45).reject(55, 'ABORTED');
+      told.invoke('w3', 0).arrive(5);
+      told.fault('kill', 45, 60, 'w3');
+      told.invoke('w4', 0).arrive(5).reject(45, 'LOCK_UNAVAILABLE');
+      told.invoke('w5', 6).grant(50, 10).release(60);
+      expect(broken()).toEqual([]);
+    });
+
+    it('excuses a waiter who was stopped, or stood still, and no other', () => {
+      told.invoke('w1', 0).arrive(5).grant(100, 11).release(110);
+      told.invoke('w2', 6).grant(50, 10).release(60);
+      told.fault('stop', 10, 90, 'w3');
+      told.stall('w3', 10, 90);
+      expect(broken()).toEqual(['order']);
+      told.stall('w1', 10, 90);
+      expect(broken()).toEqual([]);
+    });
+
+    it('excuses what hit a waiter while it was arriving, and not after', () => {
+      told.invoke('w1', 0).arrive(5).grant(100, 11).release(110);
+      told.invoke('w2', 6).grant(50, 10).release(60);
+      told.fault('script-flush', 10, 11);
+      expect(broken()).toEqual(['order']);
+      told.fault('script-flush', 2, 3);
+      expect(broken()).toEqual([]);
+    });
+  });
+
+  describe('of progress', () => {
+    it('rejects a call that never ends', () => {
+      told.invoke('w1', 0);
+      expect(broken()).toEqual(['progress']);
+    });
+
+    it('rejects a call that never ends although its wait time is endless', () => {
+      told.invoke('w1', 0, { waitTime: 'for ever' });
+      expect(broken()).toEqual(['progress']);
+    });
+
+    it('rejects that a wait is over long after its time', () => {
+      told.invoke('w2', 0).grant(0, 1, 'for ever').release(9_000, 'for ever');
+      told.invoke('w1', 1, { waitTime: 200 }).reject(3_300);
+      expect(broken()).toEqual(['progress']);
+      told = new ToldHistory();
+      told.invoke('w2', 0).grant(0, 1, 'for ever').release(9_000, 'for ever');
+      told.invoke('w1', 1, { waitTime: 200 }).reject(3_100);
+      expect(broken()).toEqual([]);
+    });
+
+    it('rejects that an abort is heard long after it', () => {
+      told.invoke('w2', 0).grant(0, 1, 'for ever').release(9_000, 'for ever');
+      told.invoke('w1', 100).abort(500).reject(3_600, 'ABORTED');
+      expect(broken()).toEqual(['progress']);
+    });
+
+    it('rejects a lock that lies free while somebody waits', () => {
+      told.invoke('w1', 0).grant(1, 10).release(20);
+      told.invoke('w2', 5).arrive(6).grant(3_200, 11).release(3_210);
+      expect(broken()).toEqual(['progress']);
+    });
+
+    it('accepts a long wait while others hold the lock one after another', () => {
+      told.invoke('w1', 0).arrive(1).grant(1, 10).hold(900, 1_000).hold(1_800, 1_000).release(2_700);
+      told.invoke('w2', 5).arrive(6).grant(4_000, 11, 1_000).hold(4_900, 1_000).release(5_800);
+      told.invoke('w3', 7).arrive(8).grant(7_000, 12).release(7_010);
+      expect(broken()).toEqual([]);
+    });
+
+    it('does not count the time in which the process or the store stood still', () => {
+      told.invoke('w1', 0, { waitTime: 200 }).reject(9_000);
+      told.fault('stop', 100, 8_900, 'w1');
+      told.invoke('w2', 10_000).grant(18_000, 11).release(18_010);
+      told.fault('freeze', 10_001, 17_900);
+      expect(broken()).toEqual([]);
+    });
+
+    it('expects nothing of the dead', () => {
+      told.invoke('w1', 0);
+      told.fault('kill', 100, 110, 'w1');
+      expect(broken()).toEqual([]);
+    });
+  });
+
+  it('shows the part of the history in which a promise was broken', () => {
+    told.invoke('w1', 0).grant(1, 10).release(50);
+    told.invoke('w2', 5).grant(49, 11).release(60);
+    told.fault('script-flush', 30, 31);
+    told.invoke('w3', 5_000).grant(5_001, 12).release(5_002);
+    const history = told.endedAt(6_000);
+    const [violation] = checkHistory(history, PROMISES);
+    const shown = violation && printViolation(violation, history);
+    expect(shown).toMatch(/^exclusion is broken: w2\.1#1 holds "stock:1" while it is still w1\.1#1's\n/);
+    expect(shown).toMatch(/^> +49\.0 w2\.1#1 gets "stock:1" with 11$/m);
+    expect(shown).toMatch(/^! +30\.0 script-flush hits the store$/m);
+    expect(shown).not.toMatch(/w3/);
+  });
+});

@@ -1,0 +1,45 @@
+import type { Call, FaultRecord, History } from '../history/history';
+import type { Moment } from '../history/moment';
+import { checkExclusion } from './exclusion';
+import { checkOrder } from './order';
+import { checkProgress } from './progress';
+import type { Promises } from './promises';
+import { checkTokens } from './tokens';
+import type { Violation } from './violation';
+
+/** Everything in a history that breaks a promise; nothing when it is right. */
+export function checkHistory(history: History, promises: Promises): readonly Violation[] {
+  return [...byKey(history.calls).values()].flatMap((calls) => {
+    const ofKey: History = { ...history, calls };
+    return [checkExclusion, checkTokens, checkOrder, checkProgress].flatMap((check) =>
+      check(ofKey, promises),
+    );
+  });
+}
+
+function byKey(calls: readonly Call[]): Map<string, Call[]> {
+  const keys = new Map<string, Call[]>();
+  for (const call of calls) {
+    const known = keys.get(call.key);
+    if (known === undefined) keys.set(call.key, [call]);
+    else known.push(call);
+  }
+  return keys;
+}
+
+/** Whether a fault of these kinds hit one of the processes, or the store, in that time. */
+export function excused(
+  faults: readonly FaultRecord[],
+  kinds: readonly string[],
+  processes: readonly string[],
+  from: Moment,
+  to: Moment,
+): boolean {
+  return faults.some(
+    (fault) =>
+      kinds.includes(fault.kind) &&
+      (fault.target === undefined || processes.includes(fault.target)) &&
+      fault.from <= to &&
+      fault.until >= from,
+  );
+}

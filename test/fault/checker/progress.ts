@@ -1,0 +1,79 @@
+import { type Call, type History, holdOf, settledAt } from '../history/history';
+import { milliseconds, type Moment } from '../history/moment';
+import type { Promises } from './promises';
+import type { Violation } from './violation';
+
+interface Span {
+  readonly from: Moment;
+  readonly to: Moment;
+}
+
+/**
+ * Nobody waits for ever: a call hears of its end when its wait time is over, and a lock that is free does not lie about
+ * while somebody waits. Time in which a process or the store stood still does not count.
+ */
+export function checkProgress(history: History, promises: Promises): Violation[] {
+  const suspicious = history.calls.filter((call) => {
+    const until = settledAt(call);
+    return until === undefined || until - call.invokedAt > milliseconds(promises.patience);
+  });
+  if (suspicious.length === 0) return [];
+  const held = history.calls.flatMap((call) => {
+    const hold = holdOf(call, promises.deadHolder);
+    return hold === undefined ? [] : [hold];
+  });
+  return suspicious.flatMap((call) => {
+    const standstill = history.faults
+      .filter(({ target }) => target === undefined || target === call.process)
+      .map(({ from, until }) => ({ from, to: until }));
+    return (
+      overdue(call, standstill, history, promises) ?? idle(call, [...held, ...standstill], history, promises)
+    );
+  });
+}
+
+function overdue(
+  call: Call,
+  standstill: readonly Span[],
+  { endedAt }: History,
+  { patience }: Promises,
+): Violation[] | undefined {
+  const until = settledAt(call) ?? endedAt;
+  const due = Math.min(call.waitEndsAt, call.abortedAt ?? Infinity);
+  const isOpen = settledAt(call) === undefined;
+  const late = longestGap({ from: due, to: until }, standstill);
+  if (!isOpen && late <= milliseconds(patience)) return undefined;
+  const says = isOpen
+    ? `${call.id} waits for "${call.key}" for ever`
+    : `${call.id} heard of the end of its wait for "${call.key}" ${Math.round(late / 1_000)} ms late`;
+  return [{ broken: 'progress', says, calls: [call], from: call.invokedAt, to: until }];
+}
+
+function idle(call: Call, busy: readonly Span[], { endedAt }: History, { patience }: Promises): Violation[] {
+  const until = settledAt(call) ?? endedAt;
+  const gap = longestGap({ from: call.invokedAt, to: until }, busy);
+  if (gap <= milliseconds(patience)) return [];
+  return [
+    {
+      broken: 'progress',
+      says: `"${call.key}" lay free for ${Math.round(gap / 1_000)} ms while ${call.id} was waiting`,
+      calls: [call],
+      from: call.invokedAt,
+      to: until,
+    },
+  ];
+}
+
+/** The longest part of a span that none of the others covers. */
+function longestGap(span: Span, others: readonly Span[]): number {
+  const covering = others
+    .filter(({ from, to }) => to > span.from && from < span.to)
+    .sort((one, other) => one.from - other.from);
+  let longest = 0;
+  let end = span.from;
+  for (const { from, to } of covering) {
+    longest = Math.max(longest, from - end);
+    end = Math.max(end, to);
+  }
+  return Math.max(longest, span.to - end);
+}

@@ -1,0 +1,25 @@
+import type { DeadHolder } from '../history/history';
+
+/** What a strategy promises in a round; the checker holds a history against it. */
+export interface Promises {
+  readonly order: 'strict' | 'process' | 'none';
+  readonly fencing: boolean;
+  readonly deadHolder: DeadHolder;
+  /**
+   * Milliseconds: how much later than at the end of its wait time a call may hear so, and how long a lock may lie free
+   * though somebody waits. Not a measure of speed: generous, and still far below the wait times of a round, so that a
+   * waiter who is only saved by its time-out is found.
+   */
+  readonly patience: number;
+  readonly excuses: Excuses;
+}
+
+/** Which faults a strategy is no match for, by what they excuse. What is not listed is promised in spite of the fault. */
+export interface Excuses {
+  /** Two holders: during such a fault the lease of the first may have ended without its holder's knowing. */
+  readonly exclusion: readonly string[];
+  /** Who was hit while it waited may be overtaken. */
+  readonly orderWhileWaiting: readonly string[];
+  /** Who was hit while it was arriving may have arrived late. */
+  readonly orderWhileArriving: readonly string[];
+}
