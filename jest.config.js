@@ -23,7 +23,7 @@ module.exports = {
   transformIgnorePatterns: ['/node_modules/(?!@nestjs/)'],
   moduleNameMapper: {
     '^nestjs-distributed-lock$': '<rootDir>/libs/lock/src/index.ts',
-    '^nestjs-distributed-lock/(redis|typeorm)$': '<rootDir>/libs/lock/src/strategies/$1/index.ts',
+    '^nestjs-distributed-lock/(redis|redlock|typeorm)$': '<rootDir>/libs/lock/src/strategies/$1/index.ts',
     '^nestjs-distributed-lock/(testing|opentelemetry|terminus)$': '<rootDir>/libs/lock/src/$1/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
