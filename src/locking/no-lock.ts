@@ -12,6 +12,7 @@ export function noLock(): LockStrategyFactory {
 }
 
 class NoLock extends LockStrategy {
+  // The least that a strategy can promise; that it promises nothing has no word.
   readonly traits: LockTraits = { scope: 'process', order: 'none', fencing: false };
 
   acquire({ name }: LockRequest): Promise<StrategyLease> {
