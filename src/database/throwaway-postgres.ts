@@ -15,8 +15,22 @@ export interface ThrowawayPostgres {
   stop(): Promise<void>;
 }
 
-/** Starts a PostgreSQL server on a free port of the loopback, from the programs that come with npm. */
-export async function startThrowawayPostgres(): Promise<ThrowawayPostgres> {
+/**
+ * Starts a PostgreSQL server on a free port of the loopback, from the programs that come with npm.
+ *
+ * @param choosePort Asked again when somebody takes the port before PostgreSQL listens on it.
+ */
+export async function startThrowawayPostgres(choosePort = freePort): Promise<ThrowawayPostgres> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start(await choosePort());
+    } catch (error) {
+      if (attempt === 5 || !/address already in use/i.test(String(error))) throw error;
+    }
+  }
+}
+
+async function start(port: number): Promise<ThrowawayPostgres> {
   const user = unprivilegedUser('postgres');
   const { initdb, postgres } = await postgresBinaries(user);
   const folder = throwawayFolder('postgres', user);
@@ -24,7 +38,7 @@ export async function startThrowawayPostgres(): Promise<ThrowawayPostgres> {
     const data = join(folder, 'data');
     const options = ['--auth=trust', '--username=postgres', '--encoding=UTF8', '--locale=C', '--no-sync'];
     await runTool({ file: initdb, args: [`--pgdata=${data}`, ...options], cwd: folder, user });
-    return await startOnFreePort(folder, postgres, data, user);
+    return await keep([postgres, '-D', data, '-p', String(port), ...SETTINGS], port, folder, user);
   } catch (error) {
     rmSync(folder, { recursive: true, force: true });
     throw error;
@@ -32,10 +46,10 @@ export async function startThrowawayPostgres(): Promise<ThrowawayPostgres> {
 }
 
 const SETTINGS = [
-  'listen_addresses=127.0.0.1',
-  'unix_socket_directories=',
+  ...['-c', 'listen_addresses=127.0.0.1'],
+  ...['-c', 'unix_socket_directories='],
   // Nothing here has to survive a power cut.
-  'fsync=off',
+  ...['-c', 'fsync=off'],
 ];
 
 /**
@@ -53,35 +67,28 @@ const KEEPER = `
   rm -rf "$folder"
 `;
 
-async function startOnFreePort(
+async function keep(
+  command: readonly string[],
+  port: number,
   folder: string,
-  postgres: string,
-  data: string,
   user: SystemUser | undefined,
 ): Promise<ThrowawayPostgres> {
-  // Somebody may take the port between our asking for it and PostgreSQL's listening on it.
-  for (let attempt = 1; ; attempt++) {
-    const port = await freePort();
-    const args = ['-D', data, '-p', String(port), ...SETTINGS.flatMap((setting) => ['-c', setting])];
+  const keeper = spawn('sh', ['-c', KEEPER, 'sh', folder, ...command], {
+    ...user,
+    cwd: folder,
     // In a process group of its own: Ctrl-C in the terminal must not take it away before the application has closed.
-    const keeper = spawn('sh', ['-c', KEEPER, 'sh', folder, postgres, ...args], {
-      ...user,
-      cwd: folder,
-      detached: true,
-    });
-    const ended = new Promise<void>((resolve) => keeper.once('close', () => resolve()));
-    const stop = async (): Promise<void> => {
-      keeper.stdin.end();
-      await ended;
-      rmSync(folder, { recursive: true, force: true });
-    };
-    const { pid, said } = await untilReady(keeper);
-    if (pid !== undefined) return { url: `postgres://postgres@127.0.0.1:${port}/postgres`, pid, stop };
+    detached: true,
+  });
+  const ended = new Promise<void>((resolve) => keeper.once('close', () => resolve()));
+  const stop = async (): Promise<void> => {
     keeper.stdin.end();
     await ended;
-    const again = attempt < 5 && /address already in use/i.test(said);
-    if (!again) throw new Error(`PostgreSQL did not start: ${said.trim()}`);
-  }
+    rmSync(folder, { recursive: true, force: true });
+  };
+  const { pid, said } = await untilReady(keeper);
+  if (pid !== undefined) return { url: `postgres://postgres@127.0.0.1:${port}/postgres`, pid, stop };
+  await stop();
+  throw new Error(`PostgreSQL did not start: ${said.trim()}`);
 }
 
 /** Resolves to the server's process id, or to none when it ended instead. */

@@ -46,7 +46,7 @@ describe('the shop answers in the words of HTTP', () => {
     const { status, body } = await order(1);
     expect({ status, body }).toMatchObject({
       status: 201,
-      body: { id: expect.any(Number), stockId: 1, quantity: 1 },
+      body: { id: expect.any(Number) as number, stockId: 1, quantity: 1 },
     });
     expect(await itemsLeft()).toBe(before - 1);
   });
