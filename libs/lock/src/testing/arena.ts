@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import type { LockTraits } from '../locking/lock-strategy.js';
+import { LockConfigurationError } from '../locking/lock-error.js';
+import type { LockInspection, LockTraits } from '../locking/lock-strategy.js';
 import type { Contender } from './contender/contender.js';
 import { LocalContender } from './contender/local-contender.js';
 import { ProcessContender } from './contender/process-contender.js';
@@ -59,15 +60,16 @@ export class Arena {
   }
 
   /**
-   * Resolves when a contender's strategy knows of so many waiters, which shows that the last one has arrived.
+   * Resolves when the strategy knows of so many waiters, which shows that the last one has arrived.
    *
+   * @param observer - who is asked
    * @param count - asked at each look, for waiters may give up meanwhile
    */
-  async untilWaiting(contender: Contender, name: string, count: () => number): Promise<void> {
-    if ((await contender.inspect(name)) === undefined) return pause(UNSEEN_ARRIVAL);
+  async untilWaiting(observer: Observer, name: string, count: () => number): Promise<void> {
+    const look = (): Promise<LockInspection | undefined> => observer.inspect(name).catch(withoutInspect);
+    if ((await look()) === undefined) return pause(UNSEEN_ARRIVAL);
     await eventually(`${count()} wait for "${name.slice(0, 80)}"`, this.patience, async () => {
-      const seen = await contender.inspect(name);
-      return (seen?.waiters.length ?? 0) >= count();
+      return ((await look())?.waiters.length ?? 0) >= count();
     });
   }
 
@@ -84,6 +86,14 @@ export class Arena {
     );
   }
 
+  /** Ends all contenders without asking them: for a strategy that is known to be broken. */
+  async abandon(): Promise<void> {
+    await Promise.allSettled(this.locals.slice(0, 1).map((contender) => contender.close()));
+    await Promise.all(this.processes.map((contender) => contender.kill()));
+    this.locals = [];
+    this.processes = [];
+  }
+
   /** Closes every strategy. Each process has to end by itself then. */
   async close(): Promise<void> {
     const [first] = this.locals;
@@ -95,6 +105,16 @@ export class Arena {
     this.processes = [];
     for (const result of closed) if (result.status === 'rejected') throw result.reason;
   }
+}
+
+/** Who can look at a lock: a contender, or the service of an application. */
+interface Observer {
+  inspect(name: string): Promise<LockInspection | undefined>;
+}
+
+/** How `LockService.inspect` says that the strategy can't look. */
+function withoutInspect(error: unknown): undefined {
+  if (!(error instanceof LockConfigurationError)) throw error;
 }
 
 /** So many of them that each has a name when it is taken apart. */

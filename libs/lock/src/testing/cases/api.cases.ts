@@ -56,26 +56,24 @@ export const apiCases: readonly ContractCase[] = [
       inApplication(arena, async ({ locks }) => {
         const name = arena.key('signals');
         const holder = await locks.acquire(name);
-        for (const whenAborted of ['before', 'meanwhile'] as const) {
-          for (const form of ['run', 'acquire', 'tryAcquire'] as const) {
-            const abort = new AbortController();
-            const reason = new Error('enough');
-            if (whenAborted === 'before') abort.abort(reason);
-            const options = { waitTime: 60_000, signal: abort.signal };
-            const call = form === 'run' ? locks.run(name, () => 'done', options) : locks[form](name, options);
-            setImmediate(() => abort.abort(reason));
-            const error = await arena.soon(
-              `${form} stops waiting`,
-              call.catch((thrown: unknown) => thrown),
-            );
-            promise(
-              `${form} rejects with the reason of a signal that aborted ${whenAborted}`,
-              error === reason,
-              {
-                error: String(error),
-              },
-            );
-          }
+        for (const form of ['run', 'acquire', 'tryAcquire'] as const) {
+          const call = (signal: AbortSignal): Promise<unknown> => {
+            const options = { waitTime: 60_000, signal };
+            return form === 'run' ? locks.run(name, () => 'done', options) : locks[form](name, options);
+          };
+          const reason = new Error('enough');
+          await stops(
+            arena,
+            `${form} with a signal that was aborted`,
+            call(AbortSignal.abort(reason)),
+            reason,
+          );
+          const abort = new AbortController();
+          const waiting = call(abort.signal);
+          waiting.catch(() => undefined);
+          await arena.untilWaiting(locks, name, () => 1);
+          abort.abort(reason);
+          await stops(arena, `${form} whose signal aborts`, waiting, reason);
         }
         await holder.release();
         const next = await arena.soon('the lock is free afterwards', locks.acquire(name));
@@ -148,6 +146,15 @@ async function answer(call: Promise<unknown>): Promise<string> {
     (result) => (result === null ? 'LOCK_BUSY' : 'granted'),
     (error: { code?: string; message?: string }) => error.code ?? String(error.message),
   );
+}
+
+async function stops(arena: Arena, call: string, waiting: Promise<unknown>, reason: Error): Promise<void> {
+  const caught = waiting.then(
+    () => 'granted',
+    (error: unknown) => error,
+  );
+  const error = await arena.soon(`${call} stops waiting`, caught);
+  promise(`${call} rejects with the signal's reason`, error === reason, { error: String(error) });
 }
 
 /** Nest is loaded only here: the workers of the suite need none of it, and start the sooner. */

@@ -12,6 +12,7 @@ import { checkTurns, passAround } from '../grant-record.js';
 import { eventually } from '../patience.js';
 
 const WAITERS = 50;
+const PROBES = 20;
 /** Long enough for all waiters to arrive, so that the short wait times end while the others are being served. */
 const SHORT_WAIT = 2_500;
 
@@ -35,6 +36,10 @@ export const orderCases: readonly ContractCase[] = [
       const grant = await holder.acquire(name);
       const [first, gone, last] = await lineUp(arena, name, [holder, leaving, other]);
       await leave(leaving, gone);
+      // The store hears of a death some time later. These keep it busy until then, and must not get in either.
+      for (let probe = 0; probe < PROBES; probe += 1) {
+        promiseEqual('nobody gets in past the waiters', await other.probe(name), 'LOCK_BUSY');
+      }
       const early = [first, last].filter(({ settled }) => settled);
       promiseEqual('nobody is let in while the holder holds', early.length, 0);
 
