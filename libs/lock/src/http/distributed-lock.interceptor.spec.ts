@@ -9,6 +9,7 @@ import {
   Param,
   ParseIntPipe,
   Post,
+  Res,
   Sse,
   StreamableFile,
   UseInterceptors,
@@ -36,6 +37,7 @@ import {
   type LockHttpOptions,
 } from 'nestjs-distributed-lock';
 import { Subject, map, timeout } from 'rxjs';
+import { nodeResponse, type HttpResponse } from './http-response.js';
 import { eventually } from '../testing/patience.js';
 
 const ERRORS: Record<string, () => Error> = {
@@ -70,6 +72,15 @@ class StockController {
   @Post(':id')
   order(@Param('id', ParseIntPipe) id: number): Promise<number> {
     return this.stock.decrease(id);
+  }
+
+  /** Answers first, and goes on afterwards. */
+  @Post('later/:id')
+  async orderLater(@Param('id', ParseIntPipe) id: number, @Res() response: HttpResponse): Promise<void> {
+    const decreased = this.stock.decrease(id);
+    nodeResponse(response).once('close', () => gates.entered.next('answered'));
+    response.status(202).send('later');
+    await decreased;
   }
 
   @DistributedLock('stock:<id>', { waitTime: 0 })
@@ -237,6 +248,18 @@ describe.each(['Express', 'Fastify'] as const)('DistributedLockInterceptor on %s
     expect(await waiters('cart:runs')).toBe(1);
     gates.leave.next('go');
     await (await next).release();
+  });
+
+  it('takes an answer that was sent for no hang-up', async () => {
+    const lease = await locks.acquire('stock:3');
+    const ran = app.get(Stock).ran;
+    const answered = new Promise<void>((resolve) => gates.entered.subscribe(() => resolve()));
+    expect((await client(app, 'POST', '/stock/later/3').answer).status).toBe(202);
+    await answered;
+    await new Promise(setImmediate);
+    expect(await waiters('stock:3')).toBe(1);
+    await lease.release();
+    await until(() => app.get(Stock).ran === ran + 1, 'the rest of the work');
   });
 
   it('answers a busy lock by 423 with Retry-After, without saying who holds it', async () => {
