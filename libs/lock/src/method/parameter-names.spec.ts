@@ -1,4 +1,6 @@
 import { runInThisContext } from 'node:vm';
+import { transformSync, type JscTarget } from '@swc/core';
+import { ScriptTarget, transpileModule } from 'typescript';
 import { parameterNames } from './parameter-names.js';
 
 type Method = (...args: never[]) => unknown;
@@ -91,4 +93,54 @@ describe('the names of parameters', () => {
     const source = `(() => { function Old() {} Old.prototype.method = (() => 1).bind(null); return Old; })()`;
     expect(namesOf(source)).toBeUndefined();
   });
+
+  const SOURCE = `
+    const pass: any = () => {};
+    @pass
+    class Stock {
+      #sold = 0;
+      @pass
+      async method(@pass id: number, { sku }: { sku: string } = { sku: '' }, ...rest: number[]): Promise<void> {
+        this.#sold += id + sku.length + rest.length;
+      }
+    }
+    Stock`;
+  const NAMES = ['id 0', 'sku 1 sku', '...rest 2'];
+
+  it.each([ScriptTarget.ES2017, ScriptTarget.ES2022, ScriptTarget.ESNext])(
+    'are those of the source when tsc compiles it to target %i',
+    (target) => {
+      const compilerOptions = { target, experimentalDecorators: true, emitDecoratorMetadata: true };
+      expect(namesInScript(transpileModule(SOURCE, { compilerOptions }).outputText)).toEqual(NAMES);
+    },
+  );
+
+  it.each<JscTarget>(['es2017', 'es2022', 'esnext'])(
+    'are those of the source when swc compiles it to %s',
+    (target) => {
+      const jsc = {
+        parser: { syntax: 'typescript' as const, decorators: true },
+        transform: { legacyDecorator: true, decoratorMetadata: true },
+        target,
+      };
+      expect(namesInScript(transformSync(SOURCE, { jsc, isModule: false }).code)).toEqual(NAMES);
+    },
+  );
+
+  it('are others when the code is minified', () => {
+    const jsc = {
+      parser: { syntax: 'typescript' as const, decorators: true },
+      transform: { legacyDecorator: true },
+      target: 'es2022' as const,
+      minify: { mangle: true },
+    };
+    expect(namesInScript(transformSync(SOURCE, { jsc, isModule: false }).code)).not.toEqual(NAMES);
+  });
 });
+
+function namesInScript(code: string): unknown {
+  const owner = runInThisContext(`(() => { ${code.replace(/Stock;\s*$/, 'return Stock;')} })()`) as {
+    readonly prototype: object;
+  };
+  return describeNames(owner.prototype, 'method');
+}
