@@ -2,7 +2,7 @@ import { LockLostError, LockUnavailableError } from '../../locking/lock-error.js
 import type { Renewable } from './lease-renewal.js';
 import type { LocalClock } from './local-clock.js';
 import type { Place } from './place.js';
-import { heldOf, ReplyCode, sixteenDigits, type GrantNote } from './replies.js';
+import { heldOf, isWrittenAgain, ReplyCode, sixteenDigits, type GrantNote } from './replies.js';
 import { RedisLease } from './redis-lease.js';
 import type { Session } from './session.js';
 import type { Waiter } from './waiter.js';
@@ -17,6 +17,8 @@ export interface GrantHost {
   readonly clock: LocalClock;
   /** The grant's times have changed. */
   rescheduled(grant: Grant): void;
+  /** Redis had lost the grant, and so it may have lost the queue. */
+  dataLost(): void;
   /** Everybody had the lock: it is given back. Resolves when Redis knows, or when there is no use in waiting. */
   finished(grant: Grant): Promise<void>;
   /** The lease is over before everybody had the lock: the others queue again, at their old places. */
@@ -239,6 +241,7 @@ export class Grant implements Renewable {
         const { now, ends } = heldOf(reply);
         session.clock.observe(now, sentAt, this.host.clock.now());
         this.refresh(sentAt + (ends - now) - marginOf(ends - now));
+        if (isWrittenAgain(reply)) this.host.dataLost();
         answered(undefined);
       },
       failed,

@@ -191,6 +191,10 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     if (grant === this.grant) this.owner.renewal.wakeAt(Math.min(grant.renewAt, grant.deadline));
   }
 
+  dataLost(): void {
+    this.ask([...this.places.values()].filter((place) => place.state === 'queued'));
+  }
+
   finished(grant: Grant): Promise<void> {
     this.drop(grant);
     const released = this.releases.add(grant.token, 0);
@@ -416,7 +420,7 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     if (!watched.subscribed) return session.end(new Error('the inbox was not subscribed any more'));
     const queued = [...this.places.values()].filter((place) => place.state === 'queued');
     // A promotion took the place out while the inbox could not be reached, or Redis lost its data.
-    if (!watched.queued && this.grant === undefined) this.ask(queued);
+    if (!watched.queued) this.ask(queued);
     else this.watch(watched, queued);
   }
 

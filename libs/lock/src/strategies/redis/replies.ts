@@ -50,6 +50,11 @@ export function wantsSweep(reply: string): boolean {
   return reply.charCodeAt(1) === 43;
 }
 
+/** An EXTENDED reply says that Redis had lost the grant. */
+export function isWrittenAgain(reply: string): boolean {
+  return reply.charCodeAt(1) === 43;
+}
+
 /** Redis' clock in a reply: all but RELEASED, NOT_YOURS and CANCELLED carry it. */
 export function heldOf(reply: string): HeldNote {
   return { now: Number(reply.slice(2, 15)), ends: Number(reply.slice(15, 28)) };

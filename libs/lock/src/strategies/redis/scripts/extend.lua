@@ -7,8 +7,8 @@
 -- ARGV[2]  lease, in milliseconds from now
 -- ARGV[3]  the grant, in case that it is lost: its last token (16), terms;seqs
 --
--- Returns  'E-' now ends   prolonged
---          'X-' now        refused: the lock is lost
+-- Returns  'E' again now ends   prolonged; again: '+' when it was written again, and the queue may be lost as well
+--          'X-' now             refused: the lock is lost
 local state = redis.call('GET', KEYS[1])
 -- @include time
 
@@ -41,4 +41,4 @@ end
 local ends = string.format('%013.0f', now + ARGV[2])
 if ends > lock.ends then lock.ends = ends end
 save(lock)
-return 'E-' .. now .. lock.ends
+return (lost and 'E+' or 'E-') .. now .. lock.ends
