@@ -61,7 +61,7 @@ function tickOf(startedAt: number): number {
   return Math.floor((startedAt + TICK / 10) / TICK);
 }
 
-/** The second server ticks two seconds late, and gets one more to do it. */
+/** The second server ticks two seconds late, and gets two more to do it. */
 async function untilBothHadTheirTurn(tick: number): Promise<void> {
-  await pause(Math.max(0, tick * TICK + 3_000 - Date.now()));
+  await pause(Math.max(0, tick * TICK + 4_000 - Date.now()));
 }
