@@ -1,24 +1,29 @@
 import type { StrategyContext } from 'nestjs-distributed-lock';
 import { CreateDistributedLock1767225600000 } from 'nestjs-distributed-lock/typeorm';
-import { DataSource, type DataSourceOptions } from 'typeorm';
-import { Stock } from './stock.entity';
+import { DataSource } from 'typeorm';
+import { Order, Stock } from './stock.entity';
 
-/** A data source on an empty database, with the lock table and one table of the application's. */
-export async function openDataSource(
-  url: string,
-  options: Partial<Omit<DataSourceOptions, 'type'>> = {},
-): Promise<DataSource> {
+export interface LockDataSourceOptions {
+  /** Connections in the pool. */
+  readonly poolSize?: number;
+  /** Further options of TypeORM's. */
+  readonly more?: Readonly<Record<string, unknown>>;
+}
+
+/** A data source with the entities of the tests. */
+export async function openDataSource(url: string, options: LockDataSourceOptions = {}): Promise<DataSource> {
   const dataSource = new DataSource({
-    type: new URL(url).protocol === 'postgres:' ? 'postgres' : 'mariadb',
+    type: url.startsWith('postgres') ? ('postgres' as const) : ('mariadb' as const),
     url,
-    entities: [Stock],
+    entities: [Stock, Order],
     migrations: [CreateDistributedLock1767225600000],
-    ...options,
-  } as DataSourceOptions);
+    poolSize: options.poolSize,
+    ...options.more,
+  });
   return dataSource.initialize();
 }
 
-/** Makes what the tests need in the database. */
+/** Makes what the tests need in an empty database. */
 export async function prepareDatabase(dataSource: DataSource): Promise<void> {
   await dataSource.runMigrations();
   await dataSource.synchronize();

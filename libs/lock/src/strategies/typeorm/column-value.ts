@@ -7,6 +7,12 @@ export type ValueReading = { readonly value: string } | { readonly problem: stri
 
 export type ColumnValueReader = (text: string) => ValueReading;
 
+/** Whether values of the column are compared as numbers. */
+export function isNumberColumn(column: Column): boolean {
+  const type = typeName(column);
+  return INTEGER_BITS[type] !== undefined || DECIMALS.has(type);
+}
+
 /**
  * How to read a segment of a key as a value of a column. The database must never do this: PostgreSQL answers a bad value
  * with an error, MariaDB takes `1abc` for 1 and locks somebody else's row.

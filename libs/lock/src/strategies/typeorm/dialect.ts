@@ -8,6 +8,7 @@ import type { QueryRunner } from 'typeorm';
 export interface Dialect {
   /** For messages. */
   readonly database: string;
+  readonly oldestVersion: string;
   /** The driver's side of a connection that a query runner of this database has. */
   connectionOf(driverConnection: unknown): DriverConnection;
   /** Creates what the lock needs, unless it is there. */
@@ -42,6 +43,11 @@ export interface Dialect {
   extend(duration: number): string;
   readonly commit: string;
   readonly rollback: string;
+  /** Whether the answer to {@link commit} says that everything is permanent; else, {@link uncommitted} says why not. */
+  wasCommitted(results: readonly StatementResult[]): boolean;
+  readonly uncommitted: string;
+  /** Whether the transaction, and with it the lock, is gone after this error of one of its statements. */
+  endsTransaction(error: unknown): boolean;
   /** What a statement's error means for a lock. */
   failureOf(error: unknown): DatabaseFailure;
 }
@@ -82,6 +88,7 @@ export interface LockedRow {
   readonly tablePath: string;
   readonly column: string;
   readonly value: string;
+  readonly isNumber: boolean;
   readonly mode: RowLockMode;
 }
 
@@ -131,6 +138,8 @@ export type DatabaseFailure =
   | 'conflict'
   /** The lock table is missing, is another one, or may not be used. */
   | 'schema'
+  /** The server does not know what we ask for. */
+  | 'unsupported'
   /** The value does not fit the column. */
   | 'value'
   /** All else: the database is not there, or can't do it now. */

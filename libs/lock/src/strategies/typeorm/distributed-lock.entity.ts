@@ -38,4 +38,8 @@ export class DistributedLockEntity {
   /** Until when `holdAtLeast` keeps everybody out, by the database's clock, in milliseconds since 1970; 0 for no such time. */
   @Column({ name: 'held_until', type: 'bigint', default: 0 })
   readonly heldUntil!: string;
+
+  /** The database session that took it last. */
+  @Column({ type: 'bigint', default: 0 })
+  readonly session!: string;
 }

@@ -10,6 +10,16 @@ export function errorCode(error: unknown): string {
   return driverError === undefined ? '' : errorCode(driverError);
 }
 
+/** The number of an error of MariaDB's, also of one that TypeORM has wrapped: 1205; 0 when it has none. */
+export function errorNumber(error: unknown): number {
+  const { errno, driverError } = (error ?? {}) as {
+    readonly errno?: unknown;
+    readonly driverError?: unknown;
+  };
+  if (typeof errno === 'number') return errno;
+  return driverError === undefined ? 0 : errorNumber(driverError);
+}
+
 /** What to say about an error of a driver. Some, such as those of several addresses, have no message of their own. */
 export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);

@@ -124,6 +124,12 @@ export class LockDatabase {
             'mapped resources need their tables too.',
           context,
         );
+      case 'unsupported':
+        return new LockConfigurationError(
+          `The server does not understand the lock (${errorText(error)}): it must be ${this.dialect.database} ` +
+            `${this.dialect.oldestVersion} or later. Use such a server, or another strategy, for example redisLock().`,
+          context,
+        );
       case 'value':
         return new LockKeyError(
           `The database can't read the value in the key "${key}" (${errorText(error)}).`,

@@ -8,8 +8,8 @@ export function inspectionOf(
   waitingHere: number,
 ): LockInspection {
   const all = sessions?.rows ?? [];
-  const holder = all.find(({ granted }) => granted === true);
-  const inDatabase = all.filter(({ granted }) => granted !== true).map(describe);
+  const holder = all.find(isGranted);
+  const inDatabase = all.filter((session) => !isGranted(session)).map(describe);
   // One of those who wait in this process waits in the database at the same time.
   const here = Math.max(0, waitingHere - (inDatabase.length > 0 ? 1 : 0));
   const waiters = [
@@ -36,6 +36,11 @@ export function inspectionOf(
     since: new Date(Number(holder?.since)),
     waiters,
   };
+}
+
+/** MariaDB has numbers for what is true. */
+function isGranted({ granted }: StatementResult['rows'][number]): boolean {
+  return granted === true || Number(granted) === 1;
 }
 
 function describe({ pid, application, address }: StatementResult['rows'][number]): string {

@@ -83,7 +83,14 @@ export class LockTransaction {
 
   /** Runs one query of the work's. */
   query<T>(query: () => Promise<T>): Promise<T> {
-    return this.queries.run(query, () => this.assertOpen());
+    return this.queries
+      .run(query, () => this.assertOpen())
+      .catch((error: unknown) => {
+        if (this.parts.dialect.endsTransaction(error)) {
+          this.lose(`the database rolled its transaction back (${errorText(error)})`);
+        }
+        throw error;
+      });
   }
 
   /** Opens one stream of the work's: it counts as a query until it was read to its end. */
@@ -156,15 +163,9 @@ export class LockTransaction {
     const results = await connection.run(dialect.commit, limit).catch((error: unknown) => {
       throw this.failedCommit(error);
     });
-    // PostgreSQL answers ROLLBACK, and no error, to the COMMIT of a transaction in which a statement has failed.
-    const committed = results.every(({ command }) => command !== 'ROLLBACK');
+    const committed = dialect.wasCommitted(results);
     this.finish(committed ? 'committed' : 'rolled back');
-    if (!committed) {
-      throw this.misuse(
-        'an earlier query in it had failed, and its error was swallowed. Let the error through, or put the query into ' +
-          'dataSource.transaction(…), which undoes only itself',
-      );
-    }
+    if (!committed) throw this.misuse(dialect.uncommitted);
     await this.tell('AfterTransactionCommit');
   }
 
@@ -248,7 +249,7 @@ export class LockTransaction {
   private misuse(reason: string): LockConfigurationError {
     const { key, strategy } = this.parts;
     return new LockConfigurationError(
-      `Nothing was written in the transaction of the lock on "${key}": ${reason}.`,
+      `The transaction of the lock on "${key}" could not be committed: ${reason}.`,
       { key, strategy },
     );
   }

@@ -1,7 +1,7 @@
 import type { DataSource, EntityMetadata, EntityTarget, ObjectLiteral } from 'typeorm';
 import { LockConfigurationError, LockKeyError } from '../../locking/lock-error.js';
 import { resourceOf, unescapeSegment } from '../../locking/lock-name.js';
-import { columnValueReader, type ColumnValueReader } from './column-value.js';
+import { columnValueReader, type ColumnValueReader, isNumberColumn } from './column-value.js';
 import type { LockedRow, RowLockMode } from './dialect.js';
 
 /** The row that a key locks: of this entity, by its primary key or by another unique column. */
@@ -65,9 +65,9 @@ export class MappedRows {
     }
     const reading = source.read(unescapeSegment(segment));
     if ('problem' in reading) throw this.badKey(name, source, reading.problem);
-    const { tablePath, column, mode } = source;
+    const { tablePath, column, mode, isNumber } = source;
     return {
-      row: { tablePath, column, mode, value: reading.value },
+      row: { tablePath, column, mode, isNumber, value: reading.value },
       canonicalName: `${resource}:${reading.value}`,
     };
   }
@@ -115,6 +115,7 @@ export class MappedRows {
       tablePath: metadata.tablePath.split('.').map(escape).join('.'),
       column: escape(column.databaseName),
       mode,
+      isNumber: isNumberColumn(column),
       read,
     };
   }

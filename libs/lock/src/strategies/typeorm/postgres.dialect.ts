@@ -8,6 +8,7 @@ import type {
   LockIdentity,
   LockTable,
   LockWish,
+  StatementResult,
 } from './dialect.js';
 import { errorCode } from './driver-error.js';
 import { PostgresConnection } from './postgres-connection.js';
@@ -15,10 +16,14 @@ import { PostgresConnection } from './postgres-connection.js';
 /** PostgreSQL 12 and later. Advisory locks keep the order of those who wait, which its row locks don't. */
 export class PostgresDialect implements Dialect {
   readonly database = 'PostgreSQL';
+  readonly oldestVersion = '12';
   // A comment is an empty query: it succeeds even in a transaction that failed, and resets the server's idle timer.
   readonly ping = '/* nestjs-distributed-lock: the holder lives */';
   readonly commit = 'COMMIT';
   readonly rollback = 'ROLLBACK';
+  readonly uncommitted =
+    'an earlier query in it had failed, and its error was swallowed. Let the error through, or put the query into ' +
+    'dataSource.transaction(…), which undoes only itself';
 
   connectionOf(driverConnection: unknown): DriverConnection {
     return new PostgresConnection(driverConnection as ConstructorParameters<typeof PostgresConnection>[0]);
@@ -32,7 +37,8 @@ export class PostgresDialect implements Dialect {
         "token" bigint NOT NULL,
         "fenced_by" varchar(16) NOT NULL,
         "taken_at" bigint NOT NULL,
-        "held_until" bigint NOT NULL DEFAULT 0
+        "held_until" bigint NOT NULL DEFAULT 0,
+        "session" bigint NOT NULL DEFAULT 0
       ) WITH (fillfactor = 50)`,
       `CREATE SEQUENCE IF NOT EXISTS ${sequence} AS bigint`,
     ];
@@ -44,7 +50,7 @@ export class PostgresDialect implements Dialect {
 
   checkTable({ path, sequence }: LockTable): string {
     return (
-      `SELECT "id", "name", "token", "fenced_by", "taken_at", "held_until" FROM ${path} WHERE false;` +
+      `SELECT "id", "name", "token", "fenced_by", "taken_at", "held_until", "session" FROM ${path} WHERE false;` +
       `SELECT last_value FROM ${sequence} WHERE false`
     );
   }
@@ -141,6 +147,16 @@ export class PostgresDialect implements Dialect {
     return idleTimeout(duration);
   }
 
+  // PostgreSQL answers ROLLBACK, and no error, to the COMMIT of a transaction in which a statement has failed.
+  wasCommitted(results: readonly StatementResult[]): boolean {
+    return results.every(({ command }) => command !== 'ROLLBACK');
+  }
+
+  // A failed transaction keeps its locks until it is rolled back, and the server refuses its queries until then.
+  endsTransaction(): boolean {
+    return false;
+  }
+
   failureOf(error: unknown): DatabaseFailure {
     return FAILURES[errorCode(error)] ?? 'unavailable';
   }
@@ -159,6 +175,8 @@ const FAILURES: Readonly<Record<string, DatabaseFailure>> = {
   '55P03': 'busy', // lock_not_available: `lock_timeout` is over
   '40P01': 'conflict', // deadlock_detected
   '40001': 'conflict', // serialization_failure
+  '42601': 'unsupported', // syntax_error: the server is too old, or another one that speaks the same protocol
+  '42883': 'unsupported', // undefined_function
   '42P01': 'schema', // undefined_table, a sequence too
   '42703': 'schema', // undefined_column
   '42501': 'schema', // insufficient_privilege
@@ -207,13 +225,13 @@ function takeLock(wish: LockWish): readonly string[] {
       advisoryLock(lock),
       limitWaitingFurther(wish.waitTime),
       lockRow(row),
-      `SELECT nextval('${table.sequence.replaceAll("'", "''")}') AS token`,
+      `SELECT ${nextToken(table)} AS token`,
     ];
   }
   if (reservation === undefined) return [advisoryLock(lock), takeRow(table, lock, '0')];
   return [
     advisoryLock(lock),
-    `UPDATE ${table.path} SET "token" = "token" WHERE "id" = ${literal(lock.id)} AND "token" = ${reservation} RETURNING "token" AS token`,
+    `UPDATE ${table.path} SET "token" = ${nextToken(table)}, "session" = pg_backend_pid() WHERE "id" = ${literal(lock.id)} AND "token" = ${reservation} RETURNING "token" AS token`,
   ];
 }
 
@@ -227,14 +245,18 @@ function lockRow({ tablePath, column, value, mode }: LockedRow): string {
 }
 
 /** Makes the row if need be, locks it until the end of the transaction, and answers its new token; no row when refused. */
-function takeRow({ path, sequence }: LockTable, { id, name }: LockIdentity, heldUntil: string): string {
-  const token = `nextval('${sequence.replaceAll("'", "''")}')`;
-  return `INSERT INTO ${path} AS l ("id", "name", "token", "fenced_by", "taken_at", "held_until")
-    VALUES (${literal(id)}, ${literal(name)}, ${token}, 'sequence', ${NOW}, ${heldUntil})
+function takeRow(table: LockTable, { id, name }: LockIdentity, heldUntil: string): string {
+  return `INSERT INTO ${table.path} AS l ("id", "name", "token", "fenced_by", "taken_at", "held_until", "session")
+    VALUES (${literal(id)}, ${literal(name)}, ${nextToken(table)}, 'sequence', ${NOW}, ${heldUntil}, pg_backend_pid())
     ON CONFLICT ("id") DO UPDATE
-    SET "token" = excluded."token", "taken_at" = excluded."taken_at", "held_until" = excluded."held_until"
+    SET "token" = excluded."token", "taken_at" = excluded."taken_at", "held_until" = excluded."held_until",
+      "session" = excluded."session"
     WHERE l."held_until" <= ${NOW} AND l."fenced_by" = 'sequence'
     RETURNING "token" AS token`;
+}
+
+function nextToken({ sequence }: LockTable): string {
+  return `nextval(${literal(sequence)})`;
 }
 
 function writeFences(table: LockTable, fences: readonly Fence[], waitTime: number): readonly string[] {

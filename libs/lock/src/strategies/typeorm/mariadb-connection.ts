@@ -1,0 +1,62 @@
+import type { DriverConnection, StatementResult } from './dialect.js';
+
+/** The driver's side of a connection to MariaDB: a connection of the package `mysql2`. */
+export class MariadbConnection implements DriverConnection {
+  constructor(private readonly connection: Mysql2Connection) {}
+
+  run(statements: string): Promise<readonly StatementResult[]> {
+    return new Promise((resolve, reject) => {
+      this.connection.query(statements, (error, answer) => {
+        if (error) reject(error);
+        else resolve(resultsOf(answer));
+      });
+    });
+  }
+
+  onEnd(listener: (error: Error | undefined) => void): () => void {
+    let told = false;
+    const tell = (error?: Error): void => {
+      if (told) return;
+      told = true;
+      listener(error);
+    };
+    // A connection that ends while a query waits tells that query only; its stream ends in any case.
+    this.connection.on('error', tell);
+    this.connection.on('end', tell);
+    const onClose = (): void => tell();
+    this.connection.stream.on('close', onClose);
+    return () => {
+      this.connection.off('error', tell);
+      this.connection.off('end', tell);
+      this.connection.stream.off('close', onClose);
+    };
+  }
+
+  destroy(): void {
+    // Not `destroy()` of the connection: that leaves the query that waits unsettled.
+    this.connection.stream.destroy();
+  }
+}
+
+/** What is used of a connection of `mysql2`, so that its types are not needed to install the library. */
+export interface Mysql2Connection {
+  query(sql: string, callback: (error: Error | null, answer: unknown) => void): void;
+  on(event: string, listener: (error?: Error) => void): unknown;
+  off(event: string, listener: (error?: Error) => void): unknown;
+  readonly stream: {
+    destroy(): void;
+    on(event: 'close', listener: () => void): unknown;
+    off(event: 'close', listener: () => void): unknown;
+  };
+}
+
+/** A statement with several results answers a list of them, one with a single result that itself. */
+function resultsOf(answer: unknown): readonly StatementResult[] {
+  if (!Array.isArray(answer)) return [resultOf(answer)];
+  const isList = answer.some((part) => Array.isArray(part));
+  return isList ? answer.map(resultOf) : [resultOf(answer)];
+}
+
+function resultOf(part: unknown): StatementResult {
+  return { command: '', rows: Array.isArray(part) ? (part as StatementResult['rows']) : [] };
+}

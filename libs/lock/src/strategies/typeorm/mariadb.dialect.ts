@@ -1,0 +1,312 @@
+import type {
+  DatabaseFailure,
+  Dialect,
+  DriverConnection,
+  Fence,
+  FencedBegin,
+  LockedRow,
+  LockIdentity,
+  LockTable,
+  LockWish,
+  StatementResult,
+} from './dialect.js';
+import { errorNumber } from './driver-error.js';
+import { MariadbConnection, type Mysql2Connection } from './mariadb-connection.js';
+
+/**
+ * MariaDB 10.6 and later. Its row locks keep the order of those who wait, so the lock's row in the lock table is the
+ * lock; the row of an entity is locked behind it. Everything is one compound statement: one round trip.
+ *
+ * MySQL has no compound statements outside of routines and no sequences: it is refused.
+ */
+export class MariadbDialect implements Dialect {
+  readonly database = 'MariaDB';
+  readonly oldestVersion = '10.6';
+  readonly ping = 'DO 0';
+  readonly rollback = compound(['ROLLBACK', ...FORGET_IDLE_TIMEOUT]);
+  // A statement that ends the transaction by itself leaves the connection without one: DDL, TRUNCATE, LOCK TABLES.
+  readonly commit = compound([
+    'DECLARE was_open INT DEFAULT @@in_transaction',
+    'COMMIT',
+    ...FORGET_IDLE_TIMEOUT,
+    'SELECT was_open AS was_open',
+  ]);
+  readonly uncommitted =
+    'a statement in it had ended the transaction (DDL such as CREATE, ALTER and TRUNCATE does), and with it the lock. ' +
+    'What came before that statement is committed, what came after it too. Do such things outside of locked methods';
+
+  connectionOf(driverConnection: unknown): DriverConnection {
+    return new MariadbConnection(driverConnection as Mysql2Connection);
+  }
+
+  createTable({ path, sequence }: LockTable): readonly string[] {
+    return [
+      `CREATE TABLE IF NOT EXISTS ${path} (
+        id varchar(64) NOT NULL PRIMARY KEY,
+        name varchar(1024) NOT NULL,
+        token bigint NOT NULL,
+        fenced_by varchar(16) NOT NULL,
+        taken_at bigint NOT NULL,
+        held_until bigint NOT NULL DEFAULT 0,
+        session bigint NOT NULL DEFAULT 0
+      ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4`,
+      `CREATE SEQUENCE IF NOT EXISTS ${sequence}`,
+    ];
+  }
+
+  dropTable({ path, sequence }: LockTable): readonly string[] {
+    return [`DROP TABLE IF EXISTS ${path}`, `DROP SEQUENCE IF EXISTS ${sequence}`];
+  }
+
+  checkTable({ path, sequence }: LockTable): string {
+    return compound([
+      `SELECT id, name, token, fenced_by, taken_at, held_until, session FROM ${path} LIMIT 0`,
+      `SELECT next_not_cached_value FROM ${sequence} LIMIT 0`,
+    ]);
+  }
+
+  begin(wish: LockWish): string {
+    return compound(
+      [...DECLARATIONS, ...rememberIdleTimeout(wish.ttl), ...BEGIN, ...takeLock(wish, '0'), ELAPSED],
+      wish.waitTime,
+    );
+  }
+
+  join(wish: LockWish): string {
+    return compound(
+      [...DECLARATIONS, `SAVEPOINT ${SAVEPOINT}`, ...takeLock(wish, '0'), `RELEASE SAVEPOINT ${SAVEPOINT}`],
+      wish.waitTime,
+    );
+  }
+
+  undoJoin(): string {
+    return compound([`ROLLBACK TO SAVEPOINT ${SAVEPOINT}`, `RELEASE SAVEPOINT ${SAVEPOINT}`]);
+  }
+
+  reserve(wish: LockWish, holdAtLeast: number): string {
+    const take = takeLock(wish, `${NOW} + ${Math.ceil(holdAtLeast)}`);
+    return compound(
+      [
+        ...DECLARATIONS,
+        ...rememberIdleTimeout(wish.ttl),
+        ...BEGIN,
+        ...take,
+        'COMMIT',
+        ...FORGET_IDLE_TIMEOUT,
+      ],
+      wish.waitTime,
+    );
+  }
+
+  dropReservation({ path }: LockTable, { id }: LockIdentity, token: number): string {
+    return `UPDATE ${path} SET held_until = 0 WHERE id = '${id}' AND token = ${token}`;
+  }
+
+  beginFenced({ table, fences, waitTime, ttl }: FencedBegin): string {
+    const fencing = fences.flatMap((fence) => writeFence(table, fence));
+    return compound([...DECLARATIONS, ...rememberIdleTimeout(ttl), ...BEGIN, ...fencing, ELAPSED], waitTime);
+  }
+
+  fence(table: LockTable, fences: readonly Fence[], waitTime: number): string {
+    const fencing = fences.flatMap((fence) => writeFence(table, fence));
+    return compound(
+      [...DECLARATIONS, `SAVEPOINT ${SAVEPOINT}`, ...fencing, `RELEASE SAVEPOINT ${SAVEPOINT}`],
+      waitTime,
+    );
+  }
+
+  explain({ path }: LockTable, id: string): string {
+    return `SELECT held_until - ${NOW} AS held_for, fenced_by AS fenced_by, token AS token FROM ${path} WHERE id = '${id}'`;
+  }
+
+  inspect({ path }: LockTable, { id }: LockIdentity): string {
+    return compound([
+      ...DECLARATIONS,
+      ...lookAtHolder(path, id),
+      `SELECT TRUE AS granted, held_by AS pid, NULL AS application, NULL AS address, held_since AS since FROM DUAL
+        WHERE NOT (dirty <=> seen)
+      UNION ALL SELECT FALSE, ID, NULL, HOST, NULL FROM information_schema.PROCESSLIST
+        WHERE ID <> CONNECTION_ID() AND INFO LIKE '%${id}%FOR UPDATE'`,
+      `SELECT held - ${NOW} AS held_for, seen AS token, held_since AS taken_at FROM DUAL WHERE seen IS NOT NULL`,
+    ]);
+  }
+
+  forceRelease({ path }: LockTable, { id }: LockIdentity): string {
+    return compound([
+      ...DECLARATIONS,
+      ...lookAtHolder(path, id),
+      `IF held > ${NOW} THEN UPDATE ${path} SET held_until = 0 WHERE id = '${id}'; SELECT TRUE AS ended; END IF`,
+      'IF NOT (dirty <=> seen) THEN KILL CONNECTION held_by; SELECT TRUE AS ended; END IF',
+    ]);
+  }
+
+  purge({ path }: LockTable, unusedFor: number): string {
+    const stale = `taken_at < ${NOW} - ${Math.ceil(unusedFor)} AND held_until < ${NOW}`;
+    return compound([
+      // Only rows that nobody has locked: a DELETE by itself would wait for the others.
+      'DECLARE purged INT DEFAULT 0',
+      `FOR stale IN (SELECT id FROM ${path} WHERE ${stale} LIMIT ${PURGE_BATCH} FOR UPDATE SKIP LOCKED)
+        DO DELETE FROM ${path} WHERE id = stale.id AND ${stale}; SET purged = purged + ROW_COUNT(); END FOR`,
+      'COMMIT',
+      'SELECT purged AS purged FROM DUAL WHERE purged > 0',
+    ]);
+  }
+
+  extend(duration: number): string {
+    return `SET SESSION idle_transaction_timeout = ${seconds(duration)}`;
+  }
+
+  wasCommitted(results: readonly StatementResult[]): boolean {
+    return results.every(({ rows: [row] }) => row?.was_open === undefined || Number(row.was_open) === 1);
+  }
+
+  endsTransaction(error: unknown): boolean {
+    return ENDS_TRANSACTION.has(errorNumber(error));
+  }
+
+  failureOf(error: unknown): DatabaseFailure {
+    return FAILURES[errorNumber(error)] ?? 'unavailable';
+  }
+}
+
+/** How many rows one purge deletes at most: few, so that nobody waits for it. */
+const PURGE_BATCH = 100;
+
+const SAVEPOINT = 'distributed_lock';
+
+/** The database's clock in milliseconds, at the begin of the statement that asks. */
+const NOW = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 1000)";
+
+const DECLARATIONS: readonly string[] = [
+  'DECLARE begun DATETIME(6) DEFAULT UTC_TIMESTAMP(6)',
+  'DECLARE seen, witness, held, dirty, held_by, held_since BIGINT DEFAULT NULL',
+  'DECLARE fenced, found VARCHAR(16) DEFAULT NULL',
+];
+
+// READ COMMITTED: under the default level every query reads what the first one saw, however long ago that was.
+const BEGIN: readonly string[] = ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED', 'START TRANSACTION'];
+
+const ELAPSED = 'SELECT TIMESTAMPDIFF(MICROSECOND, begun, UTC_TIMESTAMP(6)) / 1000 AS elapsed';
+
+/** https://mariadb.com/kb/en/mariadb-error-code-reference/ */
+const FAILURES: Readonly<Record<number, DatabaseFailure>> = {
+  1205: 'busy', // ER_LOCK_WAIT_TIMEOUT, NOWAIT too
+  1969: 'busy', // ER_STATEMENT_TIMEOUT: max_statement_time is over
+  1213: 'conflict', // ER_LOCK_DEADLOCK
+  1020: 'conflict', // ER_CHECKREAD: the snapshot is too old
+  1146: 'schema', // ER_NO_SUCH_TABLE
+  1054: 'schema', // ER_BAD_FIELD_ERROR
+  4091: 'schema', // ER_UNKNOWN_SEQUENCES
+  4089: 'schema', // ER_NOT_SEQUENCE
+  1142: 'schema', // ER_TABLEACCESS_DENIED_ERROR
+  1143: 'schema', // ER_COLUMNACCESS_DENIED_ERROR
+  1064: 'unsupported', // ER_PARSE_ERROR: the server is a MySQL, or too old
+  1292: 'value', // ER_TRUNCATED_WRONG_VALUE
+  1366: 'value', // ER_TRUNCATED_WRONG_VALUE_FOR_FIELD
+};
+
+/** After these there is no transaction any more, and the next statement would be committed at once. */
+const ENDS_TRANSACTION: ReadonlySet<number> = new Set([1213, 1020]);
+
+function compound(statements: readonly string[], waitTime?: number): string {
+  const block = `BEGIN NOT ATOMIC ${statements.map((statement) => `${statement};`).join(' ')} END`;
+  return waitTime === undefined ? block : `${limitWaiting(waitTime)} FOR ${block}`;
+}
+
+/**
+ * Set for this one statement, so there is nothing to put back. `max_statement_time` counts milliseconds, and all waits
+ * together; the other one, of whole seconds, must only not end before it, except where nobody waits at all.
+ */
+function limitWaiting(waitTime: number): string {
+  if (waitTime <= 0) return 'SET STATEMENT innodb_lock_wait_timeout = 0, max_statement_time = 0';
+  if (waitTime === Infinity) {
+    return `SET STATEMENT innodb_lock_wait_timeout = ${LONGEST_WAIT}, max_statement_time = 0`;
+  }
+  const limit = Math.min(Math.max(waitTime, SHORTEST_WAIT), LONGEST_WAIT * 1_000) / 1_000;
+  return `SET STATEMENT innodb_lock_wait_timeout = ${Math.ceil(limit) + 1}, max_statement_time = ${limit.toFixed(3)}`;
+}
+
+/** Seconds: what both variables can hold. */
+const LONGEST_WAIT = 31_536_000;
+
+/** Milliseconds: the statement itself takes a moment, too, and is no reason to call the lock busy. */
+const SHORTEST_WAIT = 50;
+
+/** The session's own value comes back with the end of the transaction: the connection is the pool's. */
+function rememberIdleTimeout(ttl: number): readonly string[] {
+  return [
+    'SET @distributed_lock_idle = @@idle_transaction_timeout',
+    `SET SESSION idle_transaction_timeout = ${seconds(ttl)}`,
+  ];
+}
+
+const FORGET_IDLE_TIMEOUT: readonly string[] = [
+  'IF @distributed_lock_idle IS NOT NULL THEN SET SESSION idle_transaction_timeout = @distributed_lock_idle; END IF',
+  'SET @distributed_lock_idle = NULL',
+];
+
+function seconds(duration: number): number {
+  return Math.min(Math.max(1, Math.ceil(duration / 1_000)), LONGEST_WAIT);
+}
+
+/** Locks the lock's row, and the entity's behind it. Answers `token`; without it, why not: see the callers. */
+function takeLock({ table, lock, row, reservation }: LockWish, heldUntil: string): readonly string[] {
+  const { path, sequence } = table;
+  const id = `'${lock.id}'`;
+  const isFree =
+    reservation === undefined ? `held <= ${NOW} AND fenced = 'sequence'` : `seen = ${reservation}`;
+  const keepHold = reservation === undefined ? `, held_until = ${heldUntil}` : '';
+  const take =
+    `UPDATE ${path} SET token = NEXTVAL(${sequence}), taken_at = ${NOW}, session = CONNECTION_ID()${keepHold} WHERE id = ${id};` +
+    `SELECT token AS token FROM ${path} WHERE id = ${id};`;
+  const takeIfFound =
+    row === undefined
+      ? take
+      : `${lockRow(row)}; IF found IS NOT NULL THEN ${take} SELECT found AS found; END IF;`;
+  return [
+    ...lockLockRow(table, lock, 'sequence'),
+    // Only a transaction that is older than the wait can read another token than the one that it has locked.
+    `SELECT token INTO witness FROM ${path} WHERE id = ${id}`,
+    `IF NOT (witness <=> seen) THEN SELECT 'a snapshot that is older than the lock' AS isolation;` +
+      ` ELSEIF ${isFree} THEN ${takeIfFound} END IF`,
+  ];
+}
+
+function lockLockRow({ path }: LockTable, { id, name }: LockIdentity, fencedBy: string): readonly string[] {
+  const lockIt = `SELECT token, held_until, fenced_by INTO seen, held, fenced FROM ${path} WHERE id = '${id}' FOR UPDATE`;
+  return [
+    'SET seen = NULL',
+    lockIt,
+    `IF seen IS NULL THEN INSERT INTO ${path} (id, name, token, fenced_by, taken_at) ` +
+      `VALUES ('${id}', ${literal(name)}, 0, '${fencedBy}', 0) ON DUPLICATE KEY UPDATE id = VALUES(id); ${lockIt}; END IF`,
+  ];
+}
+
+function lockRow({ tablePath, column, value, isNumber }: LockedRow): string {
+  const compared = isNumber ? value : literal(value);
+  return `SELECT 'found' INTO found FROM ${tablePath} WHERE ${column} = ${compared} FOR UPDATE`;
+}
+
+/** Answers no row to the token of an earlier holder. */
+function writeFence(table: LockTable, fence: Fence): readonly string[] {
+  return [
+    ...lockLockRow(table, fence, 'lease'),
+    `IF fenced = 'lease' AND seen <= ${fence.token} THEN
+      UPDATE ${table.path} SET token = ${fence.token}, taken_at = ${NOW} WHERE id = '${fence.id}'; SELECT TRUE AS fenced; END IF`,
+  ];
+}
+
+/** Each holder writes a new token, which only a dirty read sees before it commits: two different ones mean a holder. */
+function lookAtHolder(path: string, id: string): readonly string[] {
+  return [
+    'SET TRANSACTION ISOLATION LEVEL READ UNCOMMITTED',
+    `SELECT token, session, taken_at INTO dirty, held_by, held_since FROM ${path} WHERE id = '${id}'`,
+    'SET TRANSACTION ISOLATION LEVEL READ COMMITTED',
+    `SELECT token, held_until INTO seen, held FROM ${path} WHERE id = '${id}'`,
+  ];
+}
+
+/** In hexadecimal digits, which no mode of the server reads in another way; it takes the collation of what it meets. */
+function literal(text: string): string {
+  return text === '' ? "''" : `_utf8mb4 x'${Buffer.from(text).toString('hex')}'`;
+}
