@@ -1,10 +1,10 @@
 import { redisLock } from 'nestjs-distributed-lock/redis';
 import { describeLockStrategy } from 'nestjs-distributed-lock/testing';
-import { startRedis, type RedisServer } from '../support/servers/redis-server';
+import { sharedRedis, type SharedServer } from '../support/servers/shared-server';
 
-let server: RedisServer;
+let server: SharedServer;
 
-beforeAll(async () => (server = await startRedis()));
+beforeAll(async () => (server = await sharedRedis()));
 
 afterAll(() => server.stop());
 

@@ -1,17 +1,20 @@
 import { describeLockStrategy } from 'nestjs-distributed-lock/testing';
-import { startPostgres } from '../support/servers/postgres-server';
+import { sharedPostgres, type SharedServer } from '../support/servers/shared-server';
 import { openDataSource, prepareDatabase } from '../support/typeorm/lock-data-source';
 import { typeormSetup } from './typeorm-setup';
 
+let server: SharedServer;
 let url = '';
 
 beforeAll(async () => {
-  const server = await startPostgres();
+  server = await sharedPostgres();
   url = server.url;
   const dataSource = await openDataSource(url);
   await prepareDatabase(dataSource);
   await dataSource.destroy();
 });
+
+afterAll(() => server.stop());
 
 describeLockStrategy({
   name: 'typeormLock on PostgreSQL',

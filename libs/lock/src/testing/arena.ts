@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { LockConfigurationError } from '../locking/lock-error.js';
 import type { LockInspection, LockTraits } from '../locking/lock-strategy.js';
-import type { Contender } from './contender/contender.js';
+import type { Attempt, Contender } from './contender/contender.js';
 import { LocalContender } from './contender/local-contender.js';
 import { ProcessContender } from './contender/process-contender.js';
 import { eventually, pause, within } from './patience.js';
@@ -54,13 +54,33 @@ export class Arena {
     this.processes = this.processes.filter((contender) => contender.isAlive);
     const missing = Math.max(0, count - this.processes.length);
     this.processes.push(
-      ...(await Promise.all(Array.from({ length: missing }, () => ProcessContender.start(worker)))),
+      ...(await Promise.all(
+        Array.from({ length: missing }, () => ProcessContender.start(worker, this.patience)),
+      )),
     );
     return this.processes.slice(0, count) as unknown as Several<ProcessContender, Count>;
   }
 
   /**
-   * Resolves when the strategy knows of so many waiters, which shows that the last one has arrived.
+   * Resolves when the last of the attempts waits, so that whoever comes now comes after it. Only a strategy with one
+   * order for everybody is sure to know of the waiters of other contenders.
+   */
+  async untilLastWaits(name: string, attempts: readonly Attempt[]): Promise<void> {
+    const contender = attempts.at(-1)?.contender;
+    if (contender === undefined) return;
+    await this.untilWaiting(
+      contender,
+      name,
+      () =>
+        attempts.filter(
+          (attempt) =>
+            !attempt.settled && (this.traits.order === 'strict' || attempt.contender === contender),
+        ).length,
+    );
+  }
+
+  /**
+   * Resolves when the strategy knows of so many waiters.
    *
    * @param observer - who is asked
    * @param count - asked at each look, for waiters may give up meanwhile
@@ -76,6 +96,11 @@ export class Arena {
   /** What the promise resolves to, if it does so before our patience ends. */
   soon<T>(what: string, pending: Promise<T>): Promise<T> {
     return within(what, this.patience, pending);
+  }
+
+  /** {@link soon} for much work at once. */
+  inTheEnd<T>(what: string, pending: Promise<T>): Promise<T> {
+    return within(what, 4 * this.patience, pending);
   }
 
   /** After a case: nothing of it may reach into the next, whether it failed or not. */

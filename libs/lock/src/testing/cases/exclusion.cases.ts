@@ -81,7 +81,7 @@ export const exclusionCases: readonly ContractCase[] = [
     run: async (arena) => {
       const [contender] = await arena.contenders(1);
       const name = arena.key('repeat');
-      await arena.soon('all rounds end', contender.repeat({ name, times: REPETITIONS, ttl: 20_000 }));
+      await arena.inTheEnd('all rounds end', contender.repeat({ name, times: REPETITIONS, ttl: 20_000 }));
       promiseEqual('the lock is free afterwards', await contender.probe(name), 'granted');
     },
   },

@@ -170,7 +170,7 @@ async function lineUp(
     const contender = contenders[arrival % contenders.length];
     if (contender === undefined) throw new Error('There must be contenders.');
     attempts.push(contender.attempt(name, { ttl: arena.lease }));
-    await arena.untilWaiting(contender, name, () => attempts.length);
+    await arena.untilLastWaits(name, attempts);
   }
   return attempts;
 }

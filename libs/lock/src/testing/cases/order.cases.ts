@@ -68,7 +68,7 @@ async function serveMany(arena: Arena): Promise<void> {
     // Not the same third for each contender: 1 of 3 in turns, shifted by one each round.
     const isShort = (arrival + Math.floor(arrival / 3)) % 3 === 0;
     attempts.push(contender.attempt(name, isShort ? { waitTime: SHORT_WAIT } : {}));
-    await arena.untilWaiting(contender, name, stillWaiting);
+    await arena.untilLastWaits(name, attempts);
   }
   await eventually(
     'the first short wait ends',
@@ -102,7 +102,7 @@ async function lineUp<T extends readonly Contender[]>(
   const attempts: Attempt[] = [];
   for (const contender of contenders) {
     attempts.push(contender.attempt(name));
-    await arena.untilWaiting(contender, name, () => attempts.length);
+    await arena.untilLastWaits(name, attempts);
   }
   return attempts as { [I in keyof T]: Attempt };
 }

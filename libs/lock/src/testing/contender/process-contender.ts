@@ -5,18 +5,22 @@ import type { WorkerFile } from '../strategy-under-test.js';
 import { Contender, ContenderError, type ContenderLine } from './contender.js';
 import type { ContenderMessage, ContenderQuestion } from './contender-message.js';
 
-/** How long a worker may take to start or to end, in milliseconds: a slow machine compiles TypeScript here. */
-const PROCESS_LIMIT = 60_000;
+/** How long a worker may take to start, in milliseconds: a slow machine compiles TypeScript here. */
+const START_LIMIT = 60_000;
 
 /** A contender in a process of its own, which can be killed and frozen. */
 export class ProcessContender extends Contender {
-  static async start(worker: WorkerFile): Promise<ProcessContender> {
+  /** @param patience - milliseconds that its strategy may take to close, and its process to end afterwards */
+  static async start(worker: WorkerFile, patience: number): Promise<ProcessContender> {
     const line = new ProcessLine(worker);
     await line.ready;
-    return new ProcessContender(line);
+    return new ProcessContender(line, patience);
   }
 
-  private constructor(protected override readonly line: ProcessLine) {
+  private constructor(
+    protected override readonly line: ProcessLine,
+    private readonly patience: number,
+  ) {
     super(line);
   }
 
@@ -52,13 +56,9 @@ export class ProcessContender extends Contender {
   override async close(): Promise<void> {
     if (!this.isAlive) return;
     try {
-      await within('the strategy closes', PROCESS_LIMIT, super.close());
+      await within('the strategy closes', this.patience, super.close());
       this.line.child.disconnect();
-      await within(
-        'the process ends by itself once its strategy is closed',
-        PROCESS_LIMIT / 6,
-        this.line.gone,
-      );
+      await within('the process ends by itself once its strategy is closed', this.patience, this.line.gone);
     } finally {
       await this.kill();
     }
@@ -103,7 +103,7 @@ class ProcessLine implements ContenderLine {
       this.child.once('error', reject);
       void this.gone.then(() => reject(this.endedError()));
     });
-    this.ready = within(`${file} starts`, PROCESS_LIMIT, started).catch((error: unknown) => {
+    this.ready = within(`${file} starts`, START_LIMIT, started).catch((error: unknown) => {
       this.child.kill('SIGKILL');
       throw error;
     });
