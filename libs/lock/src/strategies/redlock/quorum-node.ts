@@ -145,8 +145,7 @@ export class QuorumNode {
       (error: Error) => {
         if (error.name === 'ReplyError') this.heard(session);
         // Of `commandTimeout`: the connection itself may be dead, which TCP alone finds out after a quarter of an hour.
-        else if (session === this.session && error.message === 'Command timed out')
-          this.connection.disconnect(true);
+        else if (error.message === 'Command timed out') this.reconnectFrom(session);
       },
     );
     return withinLimit(reply, limit, () => {
@@ -181,7 +180,7 @@ export class QuorumNode {
       info = await this.connection.info();
     } catch (error) {
       if ((error as Error).name !== 'ReplyError') {
-        if (session === this.session) this.connection.disconnect(true);
+        this.reconnectFrom(session);
         return;
       }
       // An ACL forbids to ask.
@@ -213,6 +212,13 @@ export class QuorumNode {
           'included. Set maxmemory-policy to noeviction, or use servers of their own for locks.',
       );
     }
+  }
+
+  private reconnectFrom(session: number): void {
+    if (session !== this.session || this.closed) return;
+    this.session += 1;
+    this.usable = false;
+    this.connection.disconnect(true);
   }
 
   private disconnected(): void {

@@ -73,13 +73,24 @@ export class Quorum {
     await this.follow({ settled: settled(written) }).settled;
   }
 
-  async look(name: string): Promise<Survey> {
-    return this.survey(name, READ);
+  /** Who holds the lock: as soon as a majority says so, else when all have answered or let their limit pass. */
+  look(name: string): Promise<Survey> {
+    const { answers, survey } = this.ask(name, READ);
+    return new Promise((resolve) => {
+      const look = (): void => {
+        const { values } = survey();
+        if ([...values.values()].some((count) => count >= this.majority)) resolve(survey());
+      };
+      answers.forEach((answer) => void answer.then(look));
+      void Promise.all(answers).then(() => resolve(survey()));
+    });
   }
 
   /** Takes the lock from whoever holds it, or is about to. What it says is how it was before. */
   async takeAway(name: string): Promise<Survey> {
-    return this.survey(name, TAKE_AWAY);
+    const { answers, survey } = this.ask(name, TAKE_AWAY);
+    await Promise.all(answers);
+    return survey();
   }
 
   keyOf(name: string): string {
@@ -102,7 +113,10 @@ export class Quorum {
     await Promise.all(this.nodes.map((node) => node.close()));
   }
 
-  private async survey(name: string, script: string): Promise<Survey> {
+  private ask(
+    name: string,
+    script: string,
+  ): { readonly answers: readonly Promise<void>[]; readonly survey: () => Survey } {
     const { nodes, majority } = this;
     const values = new Map<string, number>();
     const failures: NodeFailure[] = [];
@@ -114,9 +128,14 @@ export class Quorum {
         failures.push({ node, error: error as Error });
       }
     });
-    await this.follow({ settled: settled(answers) }).settled;
-    const holder = [...values].find(([, count]) => count + failures.length >= majority)?.[0];
-    return { values, failures, hasMajority: nodes.length - failures.length >= majority, holder };
+    this.follow({ settled: settled(answers) });
+    const survey = (): Survey => ({
+      values,
+      failures,
+      hasMajority: nodes.length - failures.length >= majority,
+      holder: [...values].find(([, count]) => count + failures.length >= majority)?.[0],
+    });
+    return { answers, survey };
   }
 
   private round(ttl: number): RoundSettings {

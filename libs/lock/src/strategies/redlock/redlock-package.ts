@@ -100,6 +100,8 @@ const RedlockClass = Redlock as new (
   settings: { readonly retryCount: number },
 ) => RedlockInstance;
 
+const IS_TAKEN = `return redis.call('exists', KEYS[1])`;
+
 function over(voters: readonly Voter[]): RedlockInstance {
   const redlock = new RedlockClass(voters, { retryCount: 0 });
   // Each vote against is an `error` event, which ends the process where nobody listens. The ballot has counted it.
@@ -179,9 +181,16 @@ class AcquireVoter extends Voter {
     super(node, ballot, limit);
   }
 
-  protected override ask(script: string, key: string, args: readonly (string | number)[]): Promise<unknown> {
+  /** A node that abstains still says whether somebody has the key: then it is taken, and not unknown. */
+  protected override async ask(
+    script: string,
+    key: string,
+    args: readonly (string | number)[],
+  ): Promise<unknown> {
     const refusal = this.node.abstention(this.duration);
-    return refusal === undefined ? super.ask(script, key, args) : Promise.reject(refusal);
+    if (refusal === undefined) return super.ask(script, key, args);
+    if ((await super.ask(IS_TAKEN, key, [])) === 1) return 0;
+    throw refusal;
   }
 
   /** The second script of a round takes back what the first one may have taken: no vote, and for silent nodes too. */
