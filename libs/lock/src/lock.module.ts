@@ -28,7 +28,7 @@ import { LockTransactions } from './locking/lock-transactions.js';
 import { LockService } from './locking/lock.service.js';
 import { checkLockedMethods } from './method/locked-method-checks.js';
 import { LOCK_HOST, LockHost } from './method/lock-host.js';
-import { LazyTransactions } from './transactions/lazy-transactions.js';
+import { LazyTransactions } from './locking/lazy-transactions.js';
 
 /** The options once they were checked. */
 const OPTIONS = Symbol.for('nestjs-distributed-lock:options');

@@ -5,7 +5,7 @@ import type { ResolvedLockOptions } from './lock-call-options.js';
 import { heldNames, heldPart, openScope, waitSignals } from './lock-context.js';
 import { LockBusyError, LockConfigurationError, LockUnavailableError } from './lock-error.js';
 import { eventOf, type LockEvent, type LockEvents } from './lock-events.js';
-import type { LockCall } from './lock-executor.js';
+import type { LockCall } from './lock-call.js';
 import type { LockInstrumentation } from './lock-instrumentation.js';
 import { checkName, resourceOf } from './lock-name.js';
 import type { LockOrderCheck } from './lock-order.js';

@@ -1,6 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { Lease } from './lease.js';
 import { LockAcquirer, type LockAcquirerParts } from './lock-acquirer.js';
+import type { LockCall } from './lock-call.js';
 import {
   resolveLockOptions,
   type LockDefaults,
@@ -12,20 +13,6 @@ import { LockBusyError, LockConfigurationError, LockLostError, LockUnavailableEr
 import { eventOf } from './lock-events.js';
 import type { TransactionFence } from './lock-transactions.js';
 import { TransactionScope } from './transaction-scope.js';
-
-/** One call that wants locks. */
-export interface LockCall {
-  /** The resolved keys, in any order. */
-  readonly keys: readonly string[];
-  /** Who asks, for messages: `StockService.decrease`. */
-  readonly label: string;
-  /** The key as it stands on the method: `stock:<id>`. */
-  readonly template?: string;
-  /** Checked before. The same object each time where possible: what it resolves to is remembered. */
-  readonly options: LockOptions;
-  /** Ends the waiting. */
-  readonly signal?: AbortSignal;
-}
 
 /** What a {@link LockExecutor} works with. */
 export interface LockExecutorParts extends LockAcquirerParts {

@@ -1,5 +1,6 @@
 import { LockConfigurationError } from '../locking/lock-error.js';
-import type { LockCall, LockExecutor } from '../locking/lock-executor.js';
+import type { LockCall } from '../locking/lock-call.js';
+import type { LockExecutor } from '../locking/lock-executor.js';
 import { LOCK_DEFAULTS } from '../locking/lock-call-options.js';
 
 /**

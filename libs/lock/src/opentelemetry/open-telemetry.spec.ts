@@ -12,7 +12,8 @@ import {
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
 import { LockEvents } from '../locking/lock-events.js';
-import { LockExecutor, type LockCall } from '../locking/lock-executor.js';
+import type { LockCall } from '../locking/lock-call.js';
+import { LockExecutor } from '../locking/lock-executor.js';
 import { LockStrategies } from '../locking/lock-strategies.js';
 import { LockStrategyProvider } from '../locking/lock-strategy.provider.js';
 import { memoryLock } from '../strategies/memory/index.js';

@@ -1,4 +1,4 @@
-import { LockTransactions, type TransactionRequest } from '../locking/lock-transactions.js';
+import { LockTransactions, type TransactionRequest } from './lock-transactions.js';
 
 /** Transactions that are built at their first use, for what they need may not be there before. */
 export class LazyTransactions extends LockTransactions {
