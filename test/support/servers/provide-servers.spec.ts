@@ -1,4 +1,5 @@
 import { provideServer } from './provide-servers';
+import { startRedis } from './redis-server';
 
 describe('providing a server', () => {
   const path = process.env.PATH;
@@ -18,5 +19,10 @@ describe('providing a server', () => {
     await expect(provideServer('redis', { say: () => undefined })).rejects.toThrow(
       /^Redis is missing: no "redis-server" in the PATH. Install it with "apt-get install redis-server"/,
     );
+  });
+
+  it('is asked for in the same sentence by a server that has no binary', async () => {
+    process.env.PATH = '/nowhere';
+    await expect(startRedis()).rejects.toThrow(/^Redis is missing: no "redis-server" in the PATH/);
   });
 });

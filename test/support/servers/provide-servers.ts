@@ -22,7 +22,7 @@ export async function provideServer(kind: ServerKind, { say }: ProvideOptions): 
   try {
     await installWithoutStarting(debianPackage);
   } catch (error) {
-    throw new Error(`${instructions(kind)} Installing it here failed.`, { cause: error });
+    throw new Error(`${instructions(kind)} Installing it here failed: ${String(error)}`, { cause: error });
   }
   if (!binaries.some(isInPath)) throw new Error(instructions(kind));
 }

@@ -35,6 +35,7 @@ export function instructions(kind: ServerKind): string {
 
 /** Says how to get the server when its binary was not found; any other error stays as it is. */
 export function howToGet(kind: ServerKind, error: unknown): unknown {
-  const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-  return missing ? new Error(instructions(kind), { cause: error }) : error;
+  // By its code alone: within jest, Node's own errors are of another realm.
+  const isMissing = (error as NodeJS.ErrnoException).code === 'ENOENT';
+  return isMissing ? new Error(instructions(kind), { cause: error }) : error;
 }

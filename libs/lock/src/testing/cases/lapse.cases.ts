@@ -111,18 +111,24 @@ export const lapseCases: readonly ContractCase[] = [
     },
   },
   {
-    title: 'can be released twice, which harms nobody who came meanwhile',
+    title: 'can be released twice, which harms nobody who waited or came meanwhile',
     appliesTo: everyStrategy,
     run: async (arena) => {
       const [holder, successor] = await arena.contenders(2);
       const name = arena.key('twice');
       const grant = await holder.acquire(name);
+      const waiting = successor.attempt(name);
+      await arena.untilLastWaits(name, [waiting]);
       await grant.release();
+      const next = await arena.soon('who waits gets the lock', waiting.granted);
       await arena.soon('a second release is no error', grant.release());
-      const next = await successor.acquire(name);
-      await arena.soon('a third release is no error', grant.release());
       await unharmed(holder, next, name);
       await next.release();
+      await arena.soon('a third release is no error', grant.release());
+      const last = await successor.acquire(name);
+      await arena.soon('a fourth release is no error', grant.release());
+      await unharmed(holder, last, name);
+      await last.release();
       const { aborted, remaining } = await grant.state();
       promise('a release is no loss', !aborted && remaining === 0, { aborted, remaining });
     },
@@ -134,10 +140,12 @@ export const lapseCases: readonly ContractCase[] = [
       const [holder, successor, third] = await arena.contenders(3);
       const name = arena.key('force');
       const grant = await holder.acquire(name, { ttl: arena.lease });
+      const waiting = successor.attempt(name);
+      await arena.untilLastWaits(name, [waiting]);
       const forced = await third.forceRelease(name);
       if (forced === undefined) return;
       promise('it says that somebody held the lock', forced);
-      const next = await arena.soon('the next gets the lock', successor.acquire(name));
+      const next = await arena.soon('who waits gets the lock', waiting.granted);
       await eventually(
         'the signal of the old holder aborts',
         arena.patience,
