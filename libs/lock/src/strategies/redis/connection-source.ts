@@ -1,4 +1,4 @@
-import { Redis, type RedisOptions } from 'ioredis';
+import { Redis, type Cluster, type ClusterOptions, type RedisOptions } from 'ioredis';
 import { LockConfigurationError } from '../../locking/lock-error.js';
 
 /**
@@ -19,6 +19,12 @@ export interface ConnectionSource {
   readonly address: string;
   /** A connection that is not connected yet, and that does nothing by itself: no reconnect, no resend, no queue. */
   connection(): Redis;
+}
+
+/** Makes clients of our own that tell the topology of a Cluster. */
+export interface ClusterSource {
+  readonly keyPrefix: string;
+  topology(): Cluster;
 }
 
 /**
@@ -44,6 +50,18 @@ const PLAIN = {
   replyMapping: 'legacy',
   readOnly: false,
   monitor: false,
+  scripts: undefined,
+  // Behind Sentinel: leave a master when another one is announced. The old one may go on taking writes for seconds.
+  failoverDetector: true,
+} satisfies RedisOptions;
+
+/** What may be set on the nodes of a Cluster: it connects and reconnects them by itself. */
+const PLAIN_NODE = {
+  keyPrefix: '',
+  connectionName: 'nestjs-distributed-lock',
+  commandTimeout: undefined,
+  stringNumbers: false,
+  replyMapping: 'legacy',
   scripts: undefined,
 } satisfies RedisOptions;
 
@@ -71,6 +89,34 @@ export function sourceFromClient(client: RedisClient): ConnectionSource {
     address: addressOf(standalone.options),
     connection: () => standalone.duplicate({ ...PLAIN, db: databaseOf(standalone) }),
   };
+}
+
+export function sourceFromCluster(client: RedisClient): ClusterSource {
+  const cluster = client as unknown as Cluster;
+  return {
+    keyPrefix: prefixOf({ keyPrefix: cluster.options.keyPrefix ?? cluster.options.redisOptions?.keyPrefix }),
+    topology: () => {
+      const options: ClusterOptions = {
+        lazyConnect: true,
+        enableOfflineQueue: false,
+        shardedSubscribers: false,
+        clusterRetryStrategy: (times) => Math.min(50 * times, 1_000),
+        keyPrefix: '',
+        scripts: undefined,
+        redisOptions: { ...cluster.options.redisOptions, ...PLAIN_NODE },
+      };
+      return (cluster.duplicate as (nodes: [], options: ClusterOptions) => Cluster).call(
+        cluster,
+        [],
+        options,
+      );
+    },
+  };
+}
+
+/** A connection of our own to a node that the topology knows. */
+export function nodeConnection(node: Redis): Redis {
+  return node.duplicate(PLAIN);
 }
 
 /** Whether it looks like an ioredis client; node-redis has no `options.keyPrefix` and no status. */

@@ -4,7 +4,7 @@ import type { LocalClock } from './local-clock.js';
 import type { Place } from './place.js';
 import { heldOf, isWrittenAgain, ReplyCode, sixteenDigits, type GrantNote } from './replies.js';
 import { RedisLease } from './redis-lease.js';
-import type { Session } from './session.js';
+import type { QueueSending } from './session.js';
 import type { Waiter } from './waiter.js';
 
 /** The queue that a grant belongs to. */
@@ -13,7 +13,8 @@ export interface GrantHost {
   readonly strategy: string;
   readonly instance: string;
   readonly stateKey: string;
-  readonly session: Session | undefined;
+  /** False without a connection. */
+  send(sending: QueueSending): boolean;
   readonly clock: LocalClock;
   /** The grant's times have changed. */
   rescheduled(grant: Grant): void;
@@ -217,11 +218,10 @@ export class Grant implements Renewable {
     answered: (lost: LockLostError | undefined) => void,
     failed: (error: Error) => void,
   ): void {
-    const { session, instance, stateKey } = this.host;
-    if (session === undefined) return failed(new Error('there is no connection to Redis'));
+    const { instance, stateKey } = this.host;
     const { seqs, block, token } = this.note;
     const last = sixteenDigits(token + seqs.length * block - 1);
-    session.run({
+    const sent = this.host.send({
       script: 'extend',
       keys: [stateKey],
       args: [
@@ -231,7 +231,7 @@ export class Grant implements Renewable {
       ],
       // Sent a second time it could come after the release.
       wanted: () => !this.over,
-      replied: (reply, sentAt) => {
+      replied: (reply, sentAt, session) => {
         if (this.over) return answered(undefined);
         if (reply.startsWith(ReplyCode.REFUSED)) {
           return answered(
@@ -245,7 +245,9 @@ export class Grant implements Renewable {
         answered(undefined);
       },
       failed,
+      lost: failed,
     });
+    if (!sent) failed(new Error('there is no connection to Redis'));
   }
 
   private end(how: GrantEnd, reason: string): LockLostError | undefined {

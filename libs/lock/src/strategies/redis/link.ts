@@ -1,7 +1,6 @@
 import type { Logger } from '@nestjs/common';
 import type { Redis } from 'ioredis';
 import { LockConfigurationError } from '../../locking/lock-error.js';
-import type { ConnectionSource } from './connection-source.js';
 import type { LocalClock } from './local-clock.js';
 import { sixteenDigits } from './replies.js';
 import { SCRIPTS } from './scripts/scripts.generated.js';
@@ -11,9 +10,13 @@ import { disconnect, Session } from './session.js';
 /** Who uses a link. */
 export interface LinkUser {
   /** A session begins: say again all that is still wanted. */
-  opened(session: Session): void;
+  opened(): void;
   /** The session ended: nobody knows what became of what was sent. */
   lost(): void;
+  /** An attempt to connect failed; the next one follows. */
+  failed(error: Error): void;
+  /** The server ended subscriptions by itself: a slot has moved. */
+  unsubscribed(): void;
   /** A message of the inbox. */
   received(message: string): void;
 }
@@ -26,7 +29,9 @@ export interface LinkUser {
 export type AfterRestart = 'seen' | 'always';
 
 export interface LinkSettings {
-  readonly source: ConnectionSource;
+  /** Where to, for log lines. */
+  readonly address: string;
+  connection(): Redis;
   /** Channels to hear from the start: the instance's inbox, where one serves all locks. */
   readonly channels: readonly string[];
   /** Whether the server has to be a node of a Cluster, or must not be one. */
@@ -112,7 +117,7 @@ export class Link {
     const opening: Redis[] = [];
     this.opening = opening;
     const connect = async (): Promise<Redis> => {
-      const connection = this.settings.source.connection();
+      const connection = this.settings.connection();
       opening.push(connection);
       // The event tells why (ECONNREFUSED, WRONGPASS); the rejection only says that the connection is closed.
       connection.on('error', (error: Error) => heard.push(error));
@@ -140,6 +145,7 @@ export class Link {
     const askedAt = localClock.now();
     const facts = await askServer(commands);
     if (facts.isCluster !== cluster) throw wrongKind(cluster);
+    if (cluster && !facts.sharded) throw tooOldForCluster();
     let inbox = commands;
     const clients = [facts.client];
     if (!facts.resp3) {
@@ -152,6 +158,9 @@ export class Link {
     session.clock.observe(facts.now, askedAt, localClock.now());
     inbox.on(facts.sharded ? 'smessage' : 'message', (_channel: string, message: string) => {
       if (!session.isOver) this.user.received(message);
+    });
+    inbox.on('moved', () => {
+      if (!session.isOver) this.user.unsubscribed();
     });
     try {
       await Promise.all([...channels.map((channel) => session.subscribe(channel)), this.prepare(commands)]);
@@ -188,12 +197,12 @@ export class Link {
 
   private opened(session: Session): void {
     if (this.closed) return session.end(new Error('the lock was closed'));
-    if (this.failures > 0) this.settings.logger.log(`Redis (${this.settings.source.address}) is back.`);
+    if (this.failures > 0) this.settings.logger.log(`Redis (${this.settings.address}) is back.`);
     this.failures = 0;
     this.lastError = undefined;
     this.session = session;
     this.noteServer(session.facts);
-    this.user.opened(session);
+    this.user.opened();
   }
 
   private noteServer({ runId, startedAt }: ServerFacts): void {
@@ -218,13 +227,20 @@ export class Link {
     this.failures += 1;
     if (this.failures === 1) {
       this.settings.logger.warn(
-        `Redis (${this.settings.source.address}) can't be reached: ${error.message}. ` +
+        `Redis (${this.settings.address}) can't be reached: ${error.message}. ` +
           'Calls wait for it up to their waitTime; connecting again until it is back.',
       );
     }
     const longest = Math.min(SHORTEST_PAUSE * 2 ** Math.min(this.failures - 1, 10), LONGEST_PAUSE);
     this.pause = setTimeout(() => this.attempt(), longest * (0.5 + Math.random() / 2));
+    this.user.failed(error);
   }
+}
+
+function tooOldForCluster(): LockConfigurationError {
+  return new LockConfigurationError(
+    'redisLock: on a Cluster the lock needs sharded channels, which Redis has since version 7. Use a newer Redis.',
+  );
 }
 
 function wrongKind(wanted: boolean): LockConfigurationError {

@@ -6,6 +6,7 @@ import type { LeaseRenewal } from './lease-renewal.js';
 import type { Link } from './link.js';
 import type { LocalClock } from './local-clock.js';
 import type { LockKeys } from './lock-keys.js';
+import type { Router } from './router.js';
 import { Place } from './place.js';
 import { Releases, type ReleaseHost } from './releases.js';
 import {
@@ -22,7 +23,7 @@ import {
   type GrantNote,
   type HeldNote,
 } from './replies.js';
-import { SessionLostError, type Session } from './session.js';
+import { RedirectedError, SessionLostError, type QueueSending, type Session } from './session.js';
 import { SweepTimer } from './sweep-timer.js';
 import { LocalTurns, OwnTurn } from './turn.js';
 import { Waiter } from './waiter.js';
@@ -34,6 +35,7 @@ export interface QueueOwner {
   readonly clock: LocalClock;
   readonly renewal: LeaseRenewal;
   readonly bypass: number;
+  readonly router: Router;
   nextSeq(): number;
   /** Nothing is left of the queue: it can be forgotten. */
   idle(queue: LocalQueue): void;
@@ -46,6 +48,9 @@ const PLACES_A_CALL = 200;
 
 /** Milliseconds before something is sent again that Redis answered with an error. */
 const RETRY_PAUSE = 250;
+
+/** Milliseconds before a lock is looked for again whose slot is moving just now. */
+const ROUTE_PAUSE = 50;
 
 /** One lock, as one instance sees it: the calls that wait here, their places in Redis, and the grant, if it has one. */
 export class LocalQueue implements GrantHost, ReleaseHost {
@@ -63,15 +68,24 @@ export class LocalQueue implements GrantHost, ReleaseHost {
   private moreToSweep = false;
   private retry: NodeJS.Timeout | undefined;
   private inFlight = 0;
+  /** Changes whenever what was sent is given up: answers to it say nothing about what is still in flight. */
+  private epoch = 0;
+  /** The server said that it does not serve the lock; who does is being asked. */
+  private rerouting = false;
+  /** How many wait for the inbox to be heard. */
+  private hearing = 0;
+  private retryRoute: NodeJS.Timeout | undefined;
+  /** The slot is on its way to the link's server, which takes commands for it only when they say that they know. */
+  private asking = false;
+  /** The server of the lock; undefined while a Cluster's topology is not known. */
+  link: Link | undefined;
 
   constructor(
     readonly name: string,
     readonly keys: LockKeys,
-    /** 'S' or 'P', then the prefix of the inbox channels: see the headers of the scripts. */
-    readonly wireOf: (session: Session) => string,
-    private readonly link: Link,
     private readonly owner: QueueOwner,
   ) {
+    this.link = owner.router.linkOf(keys);
     this.releases = new Releases(this);
     this.sweepTimer = new SweepTimer(owner.clock, () => this.sweep());
   }
@@ -93,7 +107,7 @@ export class LocalQueue implements GrantHost, ReleaseHost {
   }
 
   get session(): Session | undefined {
-    return this.link.session;
+    return this.link?.session;
   }
 
   get isHeld(): boolean {
@@ -128,7 +142,7 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     return waiter.promise;
   }
 
-  /** Says everything again that is still wanted, in the order that keeps the lock's: see redis-queue.md. */
+  /** Says everything again that is still wanted, in the order that keeps the lock's: see docs/redis-lock.md. */
   resume(): void {
     this.releases.resume();
     this.cancel([...this.cancelled.values()]);
@@ -138,8 +152,39 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     this.forgetIfIdle();
   }
 
+  /** The server that serves the lock may have changed. */
+  reroute(): void {
+    const link = this.owner.router.linkOf(this.keys);
+    if (link === this.link && !this.rerouting) return;
+    this.goTo(link, false);
+  }
+
+  /** The server has dropped the inbox, and perhaps promoted past it: back to the old places. */
+  queueAgain(): void {
+    this.ask([...this.places.values()].filter((place) => place.state !== 'asked'));
+  }
+
+  /** Sends a script for this lock; false without a connection. What the session loses is said again by `resume`. */
+  send(sending: QueueSending): boolean {
+    const { session, epoch, asking } = this;
+    if (session === undefined || this.rerouting) return false;
+    session.run({
+      ...sending,
+      asking,
+      replied: (reply, sentAt) => sending.replied(reply, sentAt, session, epoch === this.epoch),
+      failed: (error) => {
+        if (error instanceof SessionLostError || epoch !== this.epoch) return sending.lost?.(error);
+        if (!(error instanceof RedirectedError)) return sending.failed(error);
+        sending.lost?.(error);
+        this.redirected(error);
+      },
+    });
+    return true;
+  }
+
   /** The session ended: nobody knows what became of what was sent. */
   detach(): void {
+    this.epoch += 1;
     this.inFlight = 0;
     this.releases.detach();
     for (const place of [...this.places.values()]) {
@@ -224,6 +269,10 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     this.take(note, sentAt + lease - marginOf(lease));
   }
 
+  wireOf(session: Session): string {
+    return this.owner.router.wireOf(this.keys, session);
+  }
+
   /** The script stopped at its limit, with more to do: it is told to go on, with a breath in between. */
   sweepSoon(): void {
     this.moreToSweep = true;
@@ -248,8 +297,35 @@ export class LocalQueue implements GrantHost, ReleaseHost {
 
   /** Stops its timers. */
   forget(): void {
+    clearTimeout(this.retryRoute);
+    const channel = this.owner.router.channelOf(this.keys);
+    if (channel !== undefined) this.session?.quiet(channel);
     this.sweepTimer.stop();
     clearTimeout(this.retry);
+  }
+
+  /** The server does not serve the lock. Nothing was run, and everything is said again to the one that does. */
+  private redirected(error: RedirectedError): void {
+    const target = error.askAt === undefined ? undefined : this.owner.router.linkAt(error.askAt);
+    if (target !== undefined) return this.goTo(target, true);
+    this.detach();
+    this.rerouting = true;
+    if (error.isMoved || error.askAt !== undefined) this.owner.router.refresh();
+    else
+      this.retryRoute ??= setTimeout(
+        () => this.goTo(this.owner.router.linkOf(this.keys), false),
+        ROUTE_PAUSE,
+      );
+  }
+
+  private goTo(link: Link | undefined, asking: boolean): void {
+    clearTimeout(this.retryRoute);
+    this.retryRoute = undefined;
+    this.rerouting = false;
+    this.detach();
+    this.link = link;
+    this.asking = asking;
+    if (this.session !== undefined) this.resume();
   }
 
   private addPlace(turn: OwnTurn | LocalTurns, waiter: Waiter, block: number): Place {
@@ -274,17 +350,52 @@ export class LocalQueue implements GrantHost, ReleaseHost {
 
   private ask(places: readonly Place[]): void {
     const { session } = this;
-    if (session === undefined) return;
+    if (session === undefined || this.rerouting || places.length === 0) return;
     const [only] = places;
-    if (places.length === 1 && only !== undefined) return this.askFor(places, only.waits, session);
-    for (const place of places) if (!place.waits) this.askFor([place], false, session);
+    const channel = this.owner.router.channelOf(this.keys);
+    if (channel !== undefined && !session.hears(channel) && places.some((place) => place.waits)) {
+      return this.hearFirst(places, channel, session);
+    }
+    if (places.length === 1 && only !== undefined) return this.askFor(places, only.waits);
+    for (const place of places) if (!place.waits) this.askFor([place], false);
     const waiting = places.filter((place) => place.waits);
     for (let at = 0; at < waiting.length; at += PLACES_A_CALL) {
-      this.askFor(waiting.slice(at, at + PLACES_A_CALL), true, session);
+      this.askFor(waiting.slice(at, at + PLACES_A_CALL), true);
     }
   }
 
-  private askFor(places: readonly Place[], waits: boolean, session: Session): void {
+  /**
+   * On a Cluster each lock has an inbox of its own, to be heard before its first call waits. Most locks are free, so the
+   * first call tries once without it.
+   */
+  private hearFirst(places: readonly Place[], channel: string, session: Session): void {
+    const [only] = places;
+    if (places.length === 1 && only?.known === false && this.hearing === 0) return this.askFor(places, false);
+    const { epoch } = this;
+    this.hearing += 1;
+    this.inFlight += 1;
+    session.hear(channel, this.asking).then(
+      () => {
+        this.hearing -= 1;
+        if (epoch !== this.epoch) return;
+        this.inFlight -= 1;
+        this.ask(places.filter((place) => this.places.get(place.seq) === place && place.state !== 'asked'));
+        this.forgetIfIdle();
+      },
+      (error: Error) => {
+        this.hearing -= 1;
+        if (epoch !== this.epoch || error instanceof SessionLostError) return;
+        if (error instanceof RedirectedError) return this.redirected(error);
+        this.inFlight -= 1;
+        this.onAskFailed(places, error);
+        this.forgetIfIdle();
+      },
+    );
+  }
+
+  private askFor(places: readonly Place[], waits: boolean): void {
+    const { session } = this;
+    if (session === undefined) return;
     for (const place of places) {
       place.state = 'asked';
       place.known = true;
@@ -293,20 +404,19 @@ export class LocalQueue implements GrantHost, ReleaseHost {
       this.instance + (waits ? 'W' : 'T') + places.map((place) => place.asked).join(','),
       this.wireOf(session),
     ];
-    const distrust = this.link.distrusts(longestLease(places));
+    const distrust = this.link?.distrusts(longestLease(places));
     if (distrust !== undefined) args.push(distrust);
     this.inFlight += 1;
-    session.run({
+    this.send({
       script: 'acquire',
       keys: [this.keys.state, this.keys.queue],
       args,
-      replied: (reply, sentAt) => {
-        this.inFlight -= 1;
+      replied: (reply, sentAt, _session, current) => {
+        if (current) this.inFlight -= 1;
         this.onAsked(places, reply, sentAt, session);
         this.forgetIfIdle();
       },
       failed: (error) => {
-        if (error instanceof SessionLostError) return;
         this.inFlight -= 1;
         this.onAskFailed(places, error);
         this.forgetIfIdle();
@@ -320,6 +430,7 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     session.clock.observe(held.now, sentAt, this.clock.now());
     if (code === ReplyCode.BUSY) {
       for (const place of places) this.refuseBusy(place, reply);
+      this.queueLength = lengthOf(reply);
     } else {
       for (const place of places) if (place.state === 'asked') place.state = 'queued';
       for (const { seq, ticket } of ticketsOf(reply)) {
@@ -344,6 +455,10 @@ export class LocalQueue implements GrantHost, ReleaseHost {
   }
 
   private refuseBusy(place: Place, reply: string): void {
+    if (place.waits && place.turn.wanted) {
+      place.state = 'unsent';
+      return this.ask([place]);
+    }
     this.places.delete(place.seq);
     const waiter = place.turn.next();
     if (waiter === undefined) return;
@@ -382,7 +497,7 @@ export class LocalQueue implements GrantHost, ReleaseHost {
   private sweep(): void {
     const { session } = this;
     // Without a session `resume` asks for every place, and the answers set the timer.
-    if (session === undefined) return;
+    if (session === undefined || this.rerouting) return;
     const first = [...this.places.values()].find((place) => place.state === 'queued' && place.waits);
     if (!this.moreToSweep && (first === undefined || this.grant !== undefined)) {
       // While this instance has the lock there is nothing to look after but the grant itself.
@@ -392,17 +507,16 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     }
     this.moreToSweep = false;
     this.inFlight += 1;
-    session.run({
+    this.send({
       script: 'sweep',
       keys: [this.keys.state, this.keys.queue],
       args: [this.instance + (first?.cancelled ?? ''), this.wireOf(session)],
-      replied: (reply, sentAt) => {
-        this.inFlight -= 1;
+      replied: (reply, sentAt, _session, current) => {
+        if (current) this.inFlight -= 1;
         this.onSwept(reply, sentAt, first, session);
         this.forgetIfIdle();
       },
-      failed: (error) => {
-        if (error instanceof SessionLostError) return;
+      failed: () => {
         this.inFlight -= 1;
         if (first !== undefined) this.sweepTimer.within(RETRY_PAUSE);
         this.forgetIfIdle();
@@ -417,11 +531,19 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     if (wantsSweep(reply)) this.sweepSoon();
     if (first === undefined || this.places.get(first.seq) !== first) return;
     // Messages would not arrive: with a new session everything is subscribed and asked for again.
-    if (!watched.subscribed) return session.end(new Error('the inbox was not subscribed any more'));
+    if (!watched.subscribed) return this.hearAgain(session);
     const queued = [...this.places.values()].filter((place) => place.state === 'queued');
     // A promotion took the place out while the inbox could not be reached, or Redis lost its data.
     if (!watched.queued) this.ask(queued);
     else this.watch(watched, queued);
+  }
+
+  private hearAgain(session: Session): void {
+    if (this.owner.router.channelOf(this.keys) === undefined) {
+      return session.end(new Error('the inbox was not subscribed any more'));
+    }
+    session.forgetSubscriptions();
+    this.queueAgain();
   }
 
   private cancel(places: readonly Place[]): void {
@@ -429,15 +551,13 @@ export class LocalQueue implements GrantHost, ReleaseHost {
       this.places.delete(place.seq);
       this.cancelled.set(place.seq, place);
     }
-    const { session } = this;
-    if (session === undefined) return;
     for (let at = 0; at < places.length; at += PLACES_A_CALL) {
-      this.cancelFor(places.slice(at, at + PLACES_A_CALL), session);
+      this.cancelFor(places.slice(at, at + PLACES_A_CALL));
     }
   }
 
-  private cancelFor(places: readonly Place[], session: Session): void {
-    session.run({
+  private cancelFor(places: readonly Place[]): void {
+    this.send({
       script: 'cancel',
       keys: [this.keys.state, this.keys.queue],
       args: [this.instance + places.map((place) => place.cancelled).join(',')],
@@ -447,9 +567,7 @@ export class LocalQueue implements GrantHost, ReleaseHost {
         if (reply.startsWith(ReplyCode.GRANTED)) this.takeReplied(reply, sentAt);
         this.forgetIfIdle();
       },
-      failed: (error) => {
-        if (!(error instanceof SessionLostError)) this.retrySoon();
-      },
+      failed: () => this.retrySoon(),
     });
   }
 
@@ -483,8 +601,8 @@ export class LocalQueue implements GrantHost, ReleaseHost {
 
   private timeoutError(waiter: Waiter): Error {
     if (this.session === undefined) {
-      const reason = this.link.lastError?.message ?? 'it is still being connected to';
-      return this.unavailable(`Redis can't be reached (${reason})`, this.link.lastError);
+      const reason = this.lastError?.message ?? 'it is still being connected to';
+      return this.unavailable(`Redis can't be reached (${reason})`, this.lastError);
     }
     const waited = this.clock.now() - waiter.startedAt;
     const answered =
@@ -494,6 +612,10 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     if (!answered) return this.unavailable(`Redis did not answer within ${Math.round(waited)} ms`);
     const { name: key, strategy, queueLength } = this;
     return new LockBusyError({ key, strategy, waited, queueLength });
+  }
+
+  private get lastError(): Error | undefined {
+    return this.link?.lastError ?? this.owner.router.lastError;
   }
 
   private unavailable(reason: string, cause?: Error): LockUnavailableError {

@@ -1,4 +1,3 @@
-import { Logger } from '@nestjs/common';
 import { LockConfigurationError, LockShutdownError, LockUnavailableError } from '../../locking/lock-error.js';
 import {
   LockStrategy,
@@ -7,32 +6,39 @@ import {
   type LockTraits,
   type StrategyLease,
 } from '../../locking/lock-strategy.js';
-import type { ConnectionSource } from './connection-source.js';
+import { ClusterRouter } from './cluster-router.js';
+import type { ClusterSource, ConnectionSource } from './connection-source.js';
 import { newInstanceId } from './instance-id.js';
 import { LeaseRenewal } from './lease-renewal.js';
-import { Link, type AfterRestart } from './link.js';
+import type { AfterRestart, Link } from './link.js';
 import { LocalClock } from './local-clock.js';
 import { LocalQueue, type QueueOwner } from './local-queue.js';
 import { lockKeys, keysOfState, type LockKeys } from './lock-keys.js';
 import { inspectionOf } from './lock-inspection.js';
 import { messageOf, ReplyCode, wantsSweep } from './replies.js';
-import type { ScriptName, Session } from './session.js';
+import type { Router, RouterSettings, RouterUser } from './router.js';
+import { RedirectedError, type ScriptName, type Session } from './session.js';
+import { SingleRouter } from './single-router.js';
+
+/** Where Redis is. */
+export type RedisPlace =
+  | { readonly cluster: false; readonly source: ConnectionSource }
+  | { readonly cluster: true; readonly source: ClusterSource };
 
 /** The options of a {@link RedisLockStrategy}, checked. */
-export interface RedisLockSettings {
+export type RedisLockSettings = RedisPlace & {
   readonly strategy: string;
-  readonly source: ConnectionSource;
   readonly prefix: string;
   readonly resources: readonly string[] | undefined;
   readonly bypass: number;
   readonly afterRestart: AfterRestart;
   readonly shutdownTimeout: number;
-}
+};
 
 /** How long the shut-down waits for Redis to confirm what was released. */
 const LAST_WORDS = 1_000;
 
-/** The FIFO queue with direct hand-off: see redis-queue.md for the protocol, and scripts/ for Redis' side of it. */
+/** The FIFO queue with direct hand-off: docs/redis-lock.md tells the protocol, scripts/ has Redis' side of it. */
 export class RedisLockStrategy extends LockStrategy {
   override readonly traits: LockTraits = { scope: 'shared', order: 'strict', fencing: true };
   private readonly instance = newInstanceId();
@@ -41,9 +47,8 @@ export class RedisLockStrategy extends LockStrategy {
   private readonly queues = new Map<string, LocalQueue>();
   private readonly owner: QueueOwner;
   private readonly watchers = new Set<() => void>();
-  private readonly link: Link;
+  private readonly router: Router;
   private readonly prefix: string;
-  private readonly channels: string;
   private seq = 0;
   private draining = false;
 
@@ -52,52 +57,42 @@ export class RedisLockStrategy extends LockStrategy {
     override readonly resources = settings.resources,
   ) {
     super();
-    const { source, afterRestart } = settings;
-    this.prefix = source.keyPrefix + settings.prefix;
-    this.channels = `${this.prefix}inbox:`;
+    const { afterRestart, strategy, bypass } = settings;
+    const { instance, clock, renewal } = this;
+    this.prefix = settings.source.keyPrefix + settings.prefix;
+    this.router = routerFor(
+      settings,
+      { afterRestart, clock, instance, prefix: this.prefix },
+      this.routerUser(),
+    );
     this.owner = {
-      strategy: settings.strategy,
-      instance: this.instance,
-      clock: this.clock,
-      renewal: this.renewal,
-      bypass: settings.bypass,
+      strategy,
+      instance,
+      clock,
+      renewal,
+      bypass,
+      router: this.router,
       nextSeq: () => ++this.seq,
-      idle: (queue) => this.queues.delete(queue.keys.state),
+      idle: (queue) => {
+        if (this.queues.get(queue.keys.state) === queue) this.queues.delete(queue.keys.state);
+      },
       changed: () => this.changed(),
     };
-    this.link = new Link(
-      {
-        source,
-        afterRestart,
-        channels: [this.channels + this.instance],
-        cluster: false,
-        logger: new Logger('RedisLock'),
-        localClock: this.clock,
-      },
-      {
-        opened: () => this.eachQueue((queue) => queue.resume()),
-        lost: () => {
-          this.eachQueue((queue) => queue.detach());
-          this.changed();
-        },
-        received: (message) => this.receive(message),
-      },
-    );
   }
 
   override async connect(): Promise<void> {
-    await this.link.start();
-    if (this.link.lastError instanceof LockConfigurationError) throw this.link.lastError;
+    await this.router.start();
+    if (this.router.lastError instanceof LockConfigurationError) throw this.router.lastError;
   }
 
   override acquire(request: LockRequest): Promise<StrategyLease> {
     const { name, signal } = request;
     if (this.draining) return Promise.reject(this.shutdownError(name));
     if (signal?.aborted) return Promise.reject(signal.reason as Error);
-    const { lastError } = this.link;
+    const { lastError } = this.router;
     if (lastError instanceof LockConfigurationError) return Promise.reject(lastError);
-    if (request.waitTime === 0 && this.link.isDown) return Promise.reject(this.unavailable(name));
-    void this.link.start();
+    if (request.waitTime === 0 && this.router.isDown) return Promise.reject(this.unavailable(name));
+    void this.router.start();
     return this.queueOf(name).acquire(request);
   }
 
@@ -107,9 +102,10 @@ export class RedisLockStrategy extends LockStrategy {
   }
 
   override async forceRelease(name: string): Promise<boolean> {
+    const keys = lockKeys(this.prefix, name);
     const { reply, sentAt } = await this.once('forceRelease', name, (session) => [
       this.instance,
-      this.wireOf(session),
+      this.router.wireOf(keys, session),
     ]);
     if (reply.startsWith(ReplyCode.GRANTED)) this.queueOf(name).takeReplied(reply, sentAt);
     if (wantsSweep(reply)) this.queueOf(name).sweepSoon();
@@ -119,7 +115,7 @@ export class RedisLockStrategy extends LockStrategy {
   override async drain(): Promise<void> {
     this.draining = true;
     // Without a subscriber nobody grants this instance anything more.
-    void this.link.session?.unsubscribe(this.channels + this.instance).catch(() => undefined);
+    this.router.mute();
     this.eachQueue((queue) => queue.shutDown());
     const until = this.clock.now() + this.settings.shutdownTimeout;
     await this.until(() => ![...this.queues.values()].some((queue) => queue.isHeld), until);
@@ -131,10 +127,28 @@ export class RedisLockStrategy extends LockStrategy {
     this.renewal.close();
     this.eachQueue((queue) => void queue.close());
     const until = this.clock.now() + LAST_WORDS;
-    await this.until(() => this.link.session === undefined || this.queues.size === 0, until);
-    this.link.close();
+    await this.until(() => [...this.queues.values()].every((queue) => queue.session === undefined), until);
+    this.router.close();
     this.eachQueue((queue) => queue.forget());
     this.queues.clear();
+  }
+
+  private routerUser(): RouterUser {
+    const queuesOf = (link: Link): readonly LocalQueue[] =>
+      [...this.queues.values()].filter((queue) => queue.link === link);
+    return {
+      opened: (link) => queuesOf(link).forEach((queue) => queue.resume()),
+      lost: (link) => {
+        queuesOf(link).forEach((queue) => queue.detach());
+        this.changed();
+      },
+      unsubscribed: (link) => {
+        link.session?.forgetSubscriptions();
+        queuesOf(link).forEach((queue) => queue.queueAgain());
+      },
+      received: (message) => this.receive(message),
+      rerouted: () => this.eachQueue((queue) => queue.reroute()),
+    };
   }
 
   private queueOf(name: string): LocalQueue {
@@ -144,13 +158,11 @@ export class RedisLockStrategy extends LockStrategy {
   private queueFor(keys: LockKeys, name: string): LocalQueue {
     let queue = this.queues.get(keys.state);
     if (queue === undefined) {
-      queue = new LocalQueue(name, keys, this.wireOf, this.link, this.owner);
+      queue = new LocalQueue(name, keys, this.owner);
       this.queues.set(keys.state, queue);
     }
     return queue;
   }
-
-  private readonly wireOf = (session: Session): string => (session.facts.sharded ? 'S' : 'P') + this.channels;
 
   private receive(message: string): void {
     const { key, body } = messageOf(message);
@@ -170,17 +182,20 @@ export class RedisLockStrategy extends LockStrategy {
     name: string,
     args: (session: Session) => readonly string[],
   ): Promise<{ readonly reply: string; readonly sentAt: number }> {
-    await this.link.start();
-    const { session } = this.link;
-    const { state, queue } = lockKeys(this.prefix, name);
+    await this.router.start();
+    const keys = lockKeys(this.prefix, name);
+    const session = this.router.linkOf(keys)?.session;
     if (session === undefined) throw this.unavailable(name);
     return new Promise((resolve, reject) => {
       session.run({
         script,
-        keys: [state, queue],
+        keys: [keys.state, keys.queue],
         args: args(session),
         replied: (reply, sentAt) => resolve({ reply, sentAt }),
-        failed: (cause) => reject(this.unavailable(name, cause)),
+        failed: (cause) => {
+          if (cause instanceof RedirectedError) this.router.refresh();
+          reject(this.unavailable(name, cause));
+        },
       });
     });
   }
@@ -211,11 +226,17 @@ export class RedisLockStrategy extends LockStrategy {
     });
   }
 
-  private unavailable(name: string, cause = this.link.lastError): LockUnavailableError {
+  private unavailable(name: string, cause = this.router.lastError): LockUnavailableError {
     const reason = cause?.message ?? 'it is still being connected to';
     return new LockUnavailableError(
       `Redis can't be reached (${reason}). Check the address, and whether Redis runs.`,
       { key: name, strategy: this.settings.strategy, cause },
     );
   }
+}
+
+function routerFor(place: RedisPlace, settings: RouterSettings, user: RouterUser): Router {
+  return place.cluster
+    ? new ClusterRouter(place.source, settings, user)
+    : new SingleRouter(place.source, settings, user);
 }

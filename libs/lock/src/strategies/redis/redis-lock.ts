@@ -4,12 +4,12 @@ import type { LockStrategyFactory, StrategyContext } from '../../locking/lock-st
 import {
   isRedisClient,
   sourceFromClient,
+  sourceFromCluster,
   sourceFromOptions,
   sourceFromUrl,
-  type ConnectionSource,
   type RedisClient,
 } from './connection-source.js';
-import { RedisLockStrategy } from './redis-lock.strategy.js';
+import { RedisLockStrategy, type RedisPlace } from './redis-lock.strategy.js';
 
 /** Where Redis is: exactly one of `url`, `options`, `client` and `token`. */
 export interface RedisLockOptions {
@@ -79,7 +79,8 @@ export function redisLock(options: RedisLockOptions): LockStrategyFactory {
     resources,
   } = options;
   return (nest) => {
-    const source = sourceOf(options, nest);
+    const place = placeOf(options, nest);
+    const { source } = place;
     if ((source.keyPrefix + prefix).includes('{}')) {
       throw wrong(
         'prefix',
@@ -89,8 +90,8 @@ export function redisLock(options: RedisLockOptions): LockStrategyFactory {
     }
     const { strategy } = nest;
     return new RedisLockStrategy({
+      ...place,
       strategy,
-      source,
       prefix,
       resources,
       bypass,
@@ -135,16 +136,14 @@ function check(options: RedisLockOptions): void {
   }
 }
 
-function sourceOf(
-  { url, options, client, token }: RedisLockOptions,
-  nest: StrategyContext,
-): ConnectionSource {
-  if (url !== undefined) return sourceFromUrl(url);
-  if (options !== undefined) return sourceFromOptions(options);
-  if (client !== undefined) return sourceFromClient(client);
-  const provided = nest.get<unknown>(token);
+function placeOf({ url, options, client, token }: RedisLockOptions, nest: StrategyContext): RedisPlace {
+  if (url !== undefined) return { cluster: false, source: sourceFromUrl(url) };
+  if (options !== undefined) return { cluster: false, source: sourceFromOptions(options) };
+  const provided = client ?? nest.get<unknown>(token);
   if (!isRedisClient(provided)) throw notAClient('token', provided);
-  return sourceFromClient(provided);
+  return provided.isCluster === true
+    ? { cluster: true, source: sourceFromCluster(provided) }
+    : { cluster: false, source: sourceFromClient(provided) };
 }
 
 function isRedisUrl(url: unknown): boolean {

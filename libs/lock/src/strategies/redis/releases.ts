@@ -1,5 +1,5 @@
 import { ReplyCode, sixteenDigits, wantsSweep } from './replies.js';
-import { SessionLostError, type Session } from './session.js';
+import type { QueueSending, Session } from './session.js';
 import type { LocalClock } from './local-clock.js';
 import type { LockKeys } from './lock-keys.js';
 
@@ -9,6 +9,7 @@ export interface ReleaseHost {
   readonly clock: LocalClock;
   readonly session: Session | undefined;
   wireOf(session: Session): string;
+  send(sending: QueueSending): boolean;
   /** The lock went on to other places of this instance. */
   takeReplied(reply: string, sentAt: number): void;
   sweepSoon(): void;
@@ -74,7 +75,7 @@ export class Releases {
     const closedFor = Math.ceil(release.closedUntil - clock.now());
     if (closedFor > 0) args.push(String(closedFor));
     release.attempts += 1;
-    session.run({
+    const sent = this.host.send({
       script: 'release',
       keys: [keys.state, keys.queue],
       args,
@@ -84,13 +85,13 @@ export class Releases {
         if (wantsSweep(reply)) this.host.sweepSoon();
         this.host.forgetIfIdle();
       },
-      failed: (error) => {
-        if (error instanceof SessionLostError) return;
+      failed: () => {
         if (release.attempts < MOST_ATTEMPTS) return this.host.retrySoon();
         this.forget(release);
         this.host.forgetIfIdle();
       },
     });
+    if (!sent) release.done();
   }
 
   private forget(release: Release): void {

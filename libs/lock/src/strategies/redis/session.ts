@@ -9,15 +9,43 @@ export type ScriptName = keyof typeof SCRIPTS;
 /** The connection ended: nobody knows whether Redis ran the command. What is still wanted is sent again by the next session. */
 export class SessionLostError extends Error {}
 
-/** What comes of one script: its reply, or an error that Redis answered, or a {@link SessionLostError}. */
+/**
+ * A node of a Cluster does not serve the lock (any more, yet, or completely): MOVED, ASK, TRYAGAIN or CLUSTERDOWN.
+ * The command was not run.
+ */
+export class RedirectedError extends Error {
+  /** Where to ask instead, and only for now (ASK). */
+  get askAt(): string | undefined {
+    return /^ASK \d+ (\S+)/.exec(this.message)?.[1];
+  }
+
+  /** Another node serves the slot for good. */
+  get isMoved(): boolean {
+    return this.message.startsWith('MOVED');
+  }
+}
+
+/** What comes of one script: its reply, or an error: what Redis answered, a {@link SessionLostError}, a {@link RedirectedError}. */
 export interface Sending {
   readonly script: ScriptName;
   readonly keys: readonly string[];
   readonly args: readonly string[];
+  /** For a lock whose slot is on its way to this server: see {@link RedirectedError.askAt}. */
+  readonly asking?: boolean;
   replied(reply: string, sentAt: number): void;
   failed(error: Error): void;
   /** Asked before the script is sent a second time, because Redis did not know it: false drops it. */
   wanted?(): boolean;
+}
+
+/** What a lock sends: its answers, and what became of the rest. */
+export interface QueueSending extends Pick<Sending, 'script' | 'keys' | 'args' | 'wanted'> {
+  /** `current`: nothing was lost or redirected since it was sent. */
+  replied(reply: string, sentAt: number, session: Session, current: boolean): void;
+  /** Redis answered with an error. */
+  failed(error: Error): void;
+  /** It was lost on the way, or the server does not serve the lock; the lock says again what it still wants. */
+  lost?(error: Error): void;
 }
 
 /** Without a bound the client and the server fall into lock-step: one writes while the other waits. */
@@ -25,6 +53,15 @@ const COMMANDS_A_PACKET = 16;
 
 /** A server that owes an answer and is silent for this long is given up: a half-open connection never says so itself. */
 const LONGEST_SILENCE = 2_000;
+
+/** A channel that nobody waited for in this time (milliseconds) is unsubscribed. */
+const QUIET = 30_000;
+
+interface Subscription {
+  confirmed: boolean;
+  quietSince: number | undefined;
+  done: Promise<void>;
+}
 
 /**
  * One life of the connection to one server: from the handshake until it breaks. The inbox shares the connection under
@@ -37,6 +74,8 @@ export class Session {
   private outstanding = 0;
   private heardAt = 0;
   private silence: NodeJS.Timeout | undefined;
+  private readonly subscriptions = new Map<string, Subscription>();
+  private tidying: NodeJS.Timeout | undefined;
 
   constructor(
     readonly facts: ServerFacts,
@@ -81,11 +120,56 @@ export class Session {
     return this.facts.sharded ? this.inbox.sunsubscribe(channel) : this.inbox.unsubscribe(channel);
   }
 
+  /** Whether the server publishes to us on this channel. */
+  hears(channel: string): boolean {
+    return this.subscriptions.get(channel)?.confirmed ?? false;
+  }
+
+  /** Subscribes to a channel, once; or waits with those who asked for it before. */
+  async hear(channel: string, asking: boolean): Promise<void> {
+    const known = this.subscriptions.get(channel);
+    if (known !== undefined) {
+      known.quietSince = undefined;
+      return known.done;
+    }
+    if (asking) void this.inbox.call('ASKING').catch(() => undefined);
+    const subscription: Subscription = { confirmed: false, quietSince: undefined, done: Promise.resolve() };
+    this.subscriptions.set(channel, subscription);
+    subscription.done = this.subscribe(channel).then(
+      () => void (subscription.confirmed = true),
+      (error: Error) => {
+        this.subscriptions.delete(channel);
+        throw isRedirection(error) ? new RedirectedError(error.message) : this.broken(error);
+      },
+    );
+    return subscription.done;
+  }
+
+  /** Nobody waits for messages of this channel any more; soon somebody may. */
+  quiet(channel: string): void {
+    const subscription = this.subscriptions.get(channel);
+    if (subscription === undefined || this.ended) return;
+    subscription.quietSince = this.localClock.now();
+    this.tidying ??= setTimeout(() => this.tidy(), QUIET).unref();
+  }
+
+  /** The server has ended subscriptions: all have to be made again. */
+  forgetSubscriptions(): void {
+    this.subscriptions.clear();
+  }
+
+  /** Ends all subscriptions, so that nothing more is granted. */
+  mute(): void {
+    for (const channel of this.subscriptions.keys()) void this.unsubscribe(channel).catch(() => undefined);
+    this.subscriptions.clear();
+  }
+
   /** Ends the connections at once. What was sent and not answered fails with a {@link SessionLostError}. */
   end(reason: Error): void {
     if (this.ended) return;
     this.ended = true;
     clearTimeout(this.silence);
+    clearTimeout(this.tidying);
     this.lost(reason);
     for (const connection of this.connections) disconnect(connection);
   }
@@ -96,6 +180,7 @@ export class Session {
     const command = new Command(name, args, { replyEncoding: 'utf8' });
     this.expectAnswer(sentAt);
     this.gather();
+    if (sending.asking === true) void this.commands.call('ASKING').catch(() => undefined);
     (this.commands.sendCommand(command) as Promise<string>).then(
       (reply) => {
         this.heard();
@@ -109,12 +194,34 @@ export class Session {
   }
 
   private fail(error: Error, sending: Sending, refused: (error: Error) => void): void {
+    if (isRedirection(error)) return sending.failed(new RedirectedError(error.message));
+    const failure = this.broken(error);
+    if (failure === error) refused(error);
+    else sending.failed(failure);
+  }
+
+  /** The error itself when it is an answer; else it has ended the session. */
+  private broken(error: Error): Error {
     const answered = error.name === 'ReplyError';
     // A replica or a server that is loading can't run any script: look for the master again.
-    const useless = /^(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|NOAUTH)/.test(error.message);
-    if (answered && !useless && !this.ended) return refused(error);
+    const useless = /^(READONLY|LOADING|MASTERDOWN|NOAUTH)/.test(error.message);
+    if (answered && !useless && !this.ended) return error;
     this.end(error);
-    sending.failed(new SessionLostError(error.message, { cause: error }));
+    return new SessionLostError(error.message, { cause: error });
+  }
+
+  private tidy(): void {
+    this.tidying = undefined;
+    const now = this.localClock.now();
+    for (const [channel, { quietSince }] of this.subscriptions) {
+      if (quietSince === undefined) continue;
+      if (now - quietSince < QUIET) {
+        this.tidying ??= setTimeout(() => this.tidy(), QUIET).unref();
+        continue;
+      }
+      this.subscriptions.delete(channel);
+      void this.unsubscribe(channel).catch(() => undefined);
+    }
   }
 
   /**
@@ -158,6 +265,10 @@ export class Session {
     }
     this.silence = setTimeout(() => this.listen(), LONGEST_SILENCE - silent);
   }
+}
+
+function isRedirection(error: Error): boolean {
+  return /^(MOVED|ASK|TRYAGAIN|CLUSTERDOWN) ?/.test(error.message);
 }
 
 /** Ends a connection without waiting for the other side, which may be frozen. */

@@ -1,0 +1,174 @@
+import { Cluster, Command, type Redis } from 'ioredis';
+import { eventually } from '../../../../../test/support/eventually';
+import { startRedisCluster, type RedisCluster } from '../../../../../test/support/servers/redis-cluster';
+import { LockBusyError } from '../../locking/lock-error.js';
+import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
+import { redisLock } from './redis-lock.js';
+
+const KEY = 'lock:{stock:1}';
+const QUEUE = `${KEY}:queue`;
+const SLOT = new Command('get', [KEY]).getSlot() ?? 0;
+
+describe('the lock in a Cluster', () => {
+  let servers: RedisCluster;
+  let client: Cluster;
+  const strategies: LockStrategy[] = [];
+
+  beforeAll(async () => {
+    servers = await startRedisCluster();
+    client = new Cluster([...servers.nodes]);
+    client.on('error', () => undefined);
+    await client.ping();
+  });
+
+  afterAll(async () => {
+    client.disconnect();
+    await servers.stop();
+  });
+
+  afterEach(async () => {
+    await Promise.all(strategies.splice(0).map(async (strategy) => strategy.close?.()));
+    await Promise.all(client.nodes('master').map((node) => node.flushall()));
+  });
+
+  async function connected(): Promise<LockStrategy> {
+    const strategy = redisLock({ client })({ strategy: 'redis', get: () => undefined as never });
+    strategies.push(strategy);
+    await strategy.connect?.();
+    return strategy;
+  }
+
+  function request(change: Partial<LockRequest> = {}): LockRequest {
+    return { name: 'stock:1', waitTime: 20_000, ttl: 3_000, holdAtLeast: 0, ...change };
+  }
+
+  async function untilQueued(length: number): Promise<void> {
+    await eventually(`${length} queued`, async () => (await client.zcard(QUEUE).catch(() => -1)) === length);
+  }
+
+  async function everyNode(command: (node: Redis) => Promise<unknown>): Promise<void> {
+    await Promise.all(client.nodes('master').map(command));
+  }
+
+  it('locks on every node', async () => {
+    const a = await connected();
+    for (let name = 0; name < 50; name += 1) {
+      const lease = await a.acquire(request({ name: `stock:${name}` }));
+      await lease.release();
+    }
+  });
+
+  it('serves calls of several processes in their order, and is busy for the rest', async () => {
+    const [a, b, c] = [await connected(), await connected(), await connected()];
+    const held = await a.acquire(request());
+    await expect(b.acquire(request({ waitTime: 0 }))).rejects.toBeInstanceOf(LockBusyError);
+    const { order, calls } = await lineUp([a, b, c], 12);
+    await expect(b.acquire(request({ waitTime: 30 }))).rejects.toBeInstanceOf(LockBusyError);
+    await held.release();
+    await Promise.all(calls);
+    expect(order).toEqual([...Array(12).keys()]);
+  });
+
+  it('needs two commands for a lock that is free', async () => {
+    const a = await connected();
+    await (await a.acquire(request())).release();
+    await everyNode((node) => node.config('RESETSTAT'));
+    for (let round = 0; round < 20; round += 1) await (await a.acquire(request())).release();
+    const stats = await Promise.all(client.nodes('master').map((node) => node.info('commandstats')));
+    const calls = stats.map((text) => Number(/cmdstat_evalsha:calls=(\d+)/.exec(text)?.[1] ?? 0));
+    expect(calls.reduce((sum, each) => sum + each)).toBe(40);
+  });
+
+  it('keeps holder and order when the slot moves to another node', async () => {
+    const [a, b, c] = [await connected(), await connected(), await connected()];
+    const held = await a.acquire(request());
+    const { order, calls } = await lineUp([a, b, c], 12);
+    const source = await servers.serverOf(SLOT);
+    const target = servers.servers.find((server) => server !== source) ?? source;
+    await servers.moveSlot(SLOT, target);
+    await eventually('all three are heard by the new node', async () => {
+      const node = client.nodes('master').find(({ options }) => options.port === target.port);
+      const channels = (await node?.pubsub('SHARDCHANNELS', `${KEY}*`)) as string[];
+      return channels.length === 3;
+    });
+    await untilQueued(12);
+    await held.extend(3_000);
+    expect(order).toEqual([]);
+    expect(held.signal.aborted).toBe(false);
+    await held.release();
+    await Promise.all(calls);
+    expect(order).toEqual([...Array(12).keys()]);
+  });
+
+  it('renews, waits and hands on while a slot is on its way', async () => {
+    const [a, b] = [await connected(), await connected()];
+    const held = await a.acquire(request({ ttl: 900 }));
+    const waiting = b.acquire(request({ ttl: 900 }));
+    await untilQueued(1);
+    const source = await servers.serverOf(SLOT);
+    const target = servers.servers.find((server) => server !== source) ?? source;
+    const newcomer: Promise<unknown>[] = [];
+    await servers.moveSlot(SLOT, target, async () => {
+      newcomer.push(a.acquire(request({ ttl: 900 })).then((lease) => lease.release()));
+      const start = performance.now();
+      await eventually('more than a lease has passed', () => performance.now() - start > 1_500);
+      expect(held.signal.aborted).toBe(false);
+    });
+    await held.release();
+    await (await waiting).release();
+    await Promise.all(newcomer);
+  });
+
+  it('goes on when every connection is cut', async () => {
+    const [a, b] = [await connected(), await connected()];
+    const held = await a.acquire(request());
+    const { order, calls } = await lineUp([a, b], 6);
+    await everyNode(async (node) => {
+      const clients = String(await node.client('LIST')).split('\n');
+      for (const each of clients.filter((line) => line.includes('name=nestjs-distributed-lock'))) {
+        await node.client('KILL', 'ID', /id=(\d+)/.exec(each)?.[1] ?? '').catch(() => undefined);
+      }
+    });
+    await eventually('both are heard again', async () => {
+      const heard = await Promise.all(
+        client.nodes('master').map((node) => node.pubsub('SHARDCHANNELS', `${KEY}*`) as Promise<string[]>),
+      );
+      return heard.flat().length === 2;
+    });
+    await untilQueued(6);
+    await held.release();
+    await Promise.all(calls);
+    expect(order).toEqual([...Array(6).keys()]);
+  });
+
+  it('leaves no connection behind', async () => {
+    const a = await connected();
+    await (await a.acquire(request())).release();
+    await a.drain?.();
+    await a.close?.();
+    await eventually('no connections', async () => {
+      const lists = await Promise.all(client.nodes('master').map((node) => node.client('LIST')));
+      return !lists.some((list) => String(list).includes('name=nestjs-distributed-lock'));
+    });
+  });
+
+  async function lineUp(
+    from: readonly LockStrategy[],
+    length: number,
+  ): Promise<{ order: number[]; calls: Promise<void>[] }> {
+    const order: number[] = [];
+    const calls: Promise<void>[] = [];
+    for (let call = 0; call < length; call += 1) {
+      const waiting = from[call % from.length]?.acquire(request());
+      if (waiting === undefined) throw new Error('There must be strategies.');
+      calls.push(
+        waiting.then(async (lease) => {
+          order.push(call);
+          await lease.release();
+        }),
+      );
+      await untilQueued(call + 1);
+    }
+    return { order, calls };
+  }
+});

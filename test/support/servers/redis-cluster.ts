@@ -1,0 +1,124 @@
+import { Redis } from 'ioredis';
+import { freePort } from '../../../src/database/free-port';
+import { eventually } from '../eventually';
+import { startRedis, type RedisServer } from './redis-server';
+
+const SLOTS = 16_384;
+
+/** A Cluster of masters without replicas, each a throwaway server, with the slots in equal shares. */
+export async function startRedisCluster(masters = 3): Promise<RedisCluster> {
+  const servers = await Promise.all(Array.from({ length: masters }, () => startNode()));
+  const cluster = new RedisCluster(servers);
+  await cluster.join();
+  return cluster;
+}
+
+async function startNode(): Promise<RedisServer> {
+  const busPort = await freePort();
+  const args = ['--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf'];
+  return startRedis({ args: [...args, '--cluster-port', String(busPort), '--cluster-node-timeout', '3000'] });
+}
+
+export class RedisCluster {
+  constructor(readonly servers: readonly RedisServer[]) {}
+
+  get nodes(): readonly { readonly host: string; readonly port: number }[] {
+    return this.servers.map(({ host, port }) => ({ host, port }));
+  }
+
+  async join(): Promise<void> {
+    const clients = this.servers.map((server) => new Redis(server.url));
+    try {
+      const share = Math.ceil(SLOTS / clients.length);
+      for (const [index, client] of clients.entries()) {
+        const last = Math.min((index + 1) * share, SLOTS) - 1;
+        await client.call('CLUSTER', 'ADDSLOTSRANGE', String(index * share), String(last));
+        await client.call('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1));
+      }
+      const [first] = clients;
+      for (const { host, port, busPort } of await this.addresses(clients)) {
+        await first?.call('CLUSTER', 'MEET', host, String(port), String(busPort));
+      }
+      for (const client of clients) {
+        await eventually('the cluster is ready', async () => {
+          const info = String(await client.call('CLUSTER', 'INFO'));
+          return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${clients.length}`);
+        });
+      }
+    } finally {
+      for (const client of clients) client.disconnect();
+    }
+  }
+
+  /** The server that serves a slot, as the first server knows it. */
+  async serverOf(slot: number): Promise<RedisServer> {
+    for (const server of this.servers) {
+      if ((await this.slotsOf(server)).includes(slot)) return server;
+    }
+    throw new Error(`Nobody serves slot ${slot}.`);
+  }
+
+  /** Moves a slot with its keys, as `redis-cli --cluster reshard` does. `between` runs while it is on its way. */
+  async moveSlot(
+    slot: number,
+    target: RedisServer,
+    between: () => Promise<void> = async () => {},
+  ): Promise<void> {
+    const source = await this.serverOf(slot);
+    const [from, to] = [new Redis(source.url), new Redis(target.url)];
+    try {
+      const [fromId, toId] = [
+        String(await from.call('CLUSTER', 'MYID')),
+        String(await to.call('CLUSTER', 'MYID')),
+      ];
+      await to.call('CLUSTER', 'SETSLOT', String(slot), 'IMPORTING', fromId);
+      await from.call('CLUSTER', 'SETSLOT', String(slot), 'MIGRATING', toId);
+      await between();
+      for (;;) {
+        const keys = (await from.call('CLUSTER', 'GETKEYSINSLOT', String(slot), '100')) as string[];
+        if (keys.length === 0) break;
+        await from.call('MIGRATE', target.host, String(target.port), '', '0', '5000', 'KEYS', ...keys);
+      }
+      await to.call('CLUSTER', 'SETSLOT', String(slot), 'NODE', toId);
+      await from.call('CLUSTER', 'SETSLOT', String(slot), 'NODE', toId);
+    } finally {
+      from.disconnect();
+      to.disconnect();
+    }
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.stop()));
+  }
+
+  private async slotsOf(server: RedisServer): Promise<readonly number[]> {
+    const client = new Redis(server.url);
+    const nodes = String(await client.call('CLUSTER', 'NODES'));
+    client.disconnect();
+    const own = nodes.split('\n').find((line) => line.includes('myself')) ?? '';
+    return own
+      .split(' ')
+      .slice(8)
+      .filter((range) => !range.startsWith('['))
+      .flatMap((range) => {
+        const [first = 0, last = first] = range.split('-').map(Number);
+        return Array.from({ length: last - first + 1 }, (_, at) => first + at);
+      });
+  }
+
+  private async addresses(
+    clients: readonly Redis[],
+  ): Promise<readonly { host: string; port: number; busPort: number }[]> {
+    return Promise.all(
+      clients.map(async (client, index) => {
+        const nodes = String(await client.call('CLUSTER', 'NODES'));
+        const server = this.servers[index];
+        return {
+          host: server?.host ?? '',
+          port: server?.port ?? 0,
+          busPort: Number(/@(\d+)/.exec(nodes)?.[1]),
+        };
+      }),
+    );
+  }
+}
