@@ -41,9 +41,25 @@ export class Quorum {
     return majorityOf(this.nodes.length);
   }
 
-  /** Begins to connect. Resolves when every node's first attempt succeeded or failed, or took too long. */
+  /**
+   * Begins to connect. Resolves when every node's first attempt succeeded or failed; and soon after a majority's did, for
+   * the lock works then.
+   */
   async start(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.start()));
+    const attempts = this.nodes.map((node) => node.start());
+    await new Promise<void>((resolve) => {
+      let ended = 0;
+      let limit: NodeJS.Timeout | undefined;
+      for (const attempt of attempts) {
+        void attempt.then(() => {
+          ended += 1;
+          if (ended === this.majority) limit = setTimeout(resolve, this.settings.nodeTimeout);
+          if (ended < attempts.length) return;
+          clearTimeout(limit);
+          resolve();
+        });
+      }
+    });
   }
 
   acquire(name: string, duration: number, ttl: number): Round<string | undefined> {
