@@ -53,11 +53,12 @@ export class Arena {
     }
     this.processes = this.processes.filter((contender) => contender.isAlive);
     const missing = Math.max(0, count - this.processes.length);
-    this.processes.push(
-      ...(await Promise.all(
-        Array.from({ length: missing }, () => ProcessContender.start(worker, this.patience)),
-      )),
+    const started = await Promise.allSettled(
+      Array.from({ length: missing }, () => ProcessContender.start(worker, this.patience)),
     );
+    // Those that did start are kept, to be ended with the rest, when another did not.
+    for (const start of started) if (start.status === 'fulfilled') this.processes.push(start.value);
+    for (const start of started) if (start.status === 'rejected') throw start.reason;
     return this.processes.slice(0, count) as unknown as Several<ProcessContender, Count>;
   }
 
