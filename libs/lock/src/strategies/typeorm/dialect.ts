@@ -1,4 +1,5 @@
 import type { QueryRunner } from 'typeorm';
+import type { QueryGate } from './query-queue.js';
 
 /**
  * What one kind of database does in its own way. Everything else about the strategy is the same for all of them.
@@ -46,8 +47,12 @@ export interface Dialect {
   /** Whether the answer to {@link commit} says that everything is permanent; else, {@link uncommitted} says why not. */
   wasCommitted(results: readonly StatementResult[]): boolean;
   readonly uncommitted: string;
-  /** Whether the transaction, and with it the lock, is gone after this error of one of its statements. */
-  endsTransaction(error: unknown): boolean;
+  /**
+   * Whether the transaction, and with it the lock, is gone after this error of one of its statements.
+   *
+   * @param depth 1 outside of all nested transactions
+   */
+  endsTransaction(error: unknown, depth: number): boolean;
   /** What a statement's error means for a lock. */
   failureOf(error: unknown): DatabaseFailure;
 }
@@ -58,8 +63,13 @@ export interface DriverConnection {
   run(statements: string): Promise<readonly StatementResult[]>;
   /** Calls the listener once, when the connection has ended by itself; returns how to stop that. */
   onEnd(listener: (error: Error | undefined) => void): () => void;
-  /** Ends the connection at once, whatever it is doing, so that no pool takes it back. */
-  destroy(): void;
+  /**
+   * What TypeORM is to use instead of the driver's connection: the same, but each query goes through the gate at the
+   * moment at which it would be sent.
+   */
+  guarded(gate: QueryGate): unknown;
+  /** Ends the connection at once, whatever it is doing. Resolves when its pool can't take it back any more. */
+  destroy(): Promise<void>;
 }
 
 export interface StatementResult {

@@ -25,3 +25,12 @@ export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return error.message || errorCode(error) || error.name;
 }
+
+/** Whether PostgreSQL itself has said no, rather than the driver or the network. */
+export function isServerError(error: unknown): boolean {
+  const { severity, driverError } = (error ?? {}) as {
+    readonly severity?: unknown;
+    readonly driverError?: unknown;
+  };
+  return typeof severity === 'string' || (driverError !== undefined && isServerError(driverError));
+}

@@ -26,9 +26,13 @@ export function guardedQueryRunner(transaction: LockTransaction): QueryRunner {
       released = true;
       return Promise.resolve();
     },
-    query: (...query: Parameters<QueryRunner['query']>) =>
-      transaction.query(() => real.query.apply(facade, query) as Promise<unknown>),
-    stream: async (...stream: Parameters<QueryRunner['stream']>) =>
+    connect: () => Promise.resolve(transaction.connection),
+    // Here for an error that is not wrapped, and once more where the query would be sent.
+    query: async (...query: Parameters<QueryRunner['query']>) => {
+      transaction.assertOpen();
+      return real.query.apply(facade, query) as Promise<unknown>;
+    },
+    stream: (...stream: Parameters<QueryRunner['stream']>) =>
       transaction.stream(() => real.stream.apply(facade, stream)),
     startTransaction: async (...isolation: Parameters<QueryRunner['startTransaction']>) => {
       await real.startTransaction.apply(facade, isolation);

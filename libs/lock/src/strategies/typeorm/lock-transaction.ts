@@ -1,9 +1,10 @@
+import type { Readable } from 'node:stream';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { LockConfigurationError, LockLostError, LockNotOwnedError } from '../../locking/lock-error.js';
 import { type Dialect, internalsOf, type StatementResult } from './dialect.js';
 import { errorText } from './driver-error.js';
 import { runJoined } from './joined-queries.js';
-import { OpenQueries } from './open-queries.js';
+import { QueryQueue, type QueryStream } from './query-queue.js';
 import type { PooledConnection } from './pooled-connection.js';
 import { TransactionRenewal } from './transaction-renewal.js';
 import { within } from './wait-limit.js';
@@ -28,12 +29,15 @@ type State = 'open' | 'ending' | 'committed' | 'rolled back' | 'lost';
 export class LockTransaction {
   readonly runner: QueryRunner;
   readonly dataSource: DataSource;
-  private readonly queries = new OpenQueries();
+  private readonly queries = new QueryQueue();
+  /** The driver's connection, for the work: every query on it is looked at before it is sent. */
+  readonly connection: unknown;
   private readonly renewal: TransactionRenewal;
   private readonly lossListeners = new Set<(reason: string) => void>();
   private state: State = 'open';
   private lossReason: string | undefined;
   private ending: Promise<void> | undefined;
+  private waitsForLock = false;
 
   /** Of a connection on which the transaction was just begun. */
   constructor(private readonly parts: LockTransactionParts) {
@@ -43,12 +47,14 @@ export class LockTransaction {
     // TypeORM did not see the begin. It asks these two whether to begin a transaction, and which savepoint is next.
     Object.assign(internalsOf(this.runner), { isTransactionActive: true, transactionDepth: 1 });
     connection.onEnd((reason) => this.lose(reason));
+    this.connection = connection.guarded((query) => this.query(query));
     this.renewal = new TransactionRenewal({
       ttl,
       heardAt,
-      isBusy: () => this.queries.areOpen,
-      ping: (limit) => connection.run(dialect.ping, limit),
-      onLost: (reason) => this.lose(reason),
+      isBusy: () => this.queries.isBusy,
+      ping: (limit) => this.queries.run(() => connection.run(dialect.ping, limit)),
+      // Nobody knows what the server still does with a connection that does not answer: only its end ends that.
+      onLost: (reason) => connection.destroy(reason),
     });
   }
 
@@ -81,21 +87,14 @@ export class LockTransaction {
     return runJoined(this, work);
   }
 
-  /** Runs one query of the work's. */
-  query<T>(query: () => Promise<T>): Promise<T> {
-    return this.queries
-      .run(query, () => this.assertOpen())
-      .catch((error: unknown) => {
-        if (this.parts.dialect.endsTransaction(error)) {
-          this.lose(`the database rolled its transaction back (${errorText(error)})`);
-        }
-        throw error;
-      });
-  }
-
   /** Opens one stream of the work's: it counts as a query until it was read to its end. */
-  stream(open: () => ReturnType<QueryRunner['stream']>): ReturnType<QueryRunner['stream']> {
-    return this.queries.stream(open, () => this.assertOpen());
+  stream(open: () => Promise<QueryStream>): Promise<QueryStream> {
+    return this.queries.stream(async () => {
+      this.assertOpen();
+      const stream = await open();
+      stream.once('close', () => this.judge((stream as Partial<Readable>).errored));
+      return stream;
+    });
   }
 
   /**
@@ -110,14 +109,17 @@ export class LockTransaction {
     signal?: AbortSignal,
   ): Promise<readonly StatementResult[]> {
     const { connection } = this.parts;
-    const results = this.queries.runAlone(async () => {
+    const results = this.queries.run(async () => {
       this.assertOpen();
+      if (signal?.aborted) throw signal.reason as Error;
+      this.waitsForLock = true;
       try {
         return await connection.run(statements, limit);
       } catch (error) {
-        if (connection.endReason === undefined)
-          await connection.run(undo, ROLLBACK_LIMIT).catch(() => undefined);
+        if (connection.endReason === undefined) await this.undoExclusive(undo, error);
         throw error;
+      } finally {
+        this.waitsForLock = false;
       }
     });
     return within(results, Infinity, signal);
@@ -129,7 +131,7 @@ export class LockTransaction {
     if (duration <= this.renewal.remaining) return;
     const { connection, dialect, ttl } = this.parts;
     await this.renewal.extend(Math.max(ttl, duration), (limit) =>
-      this.queries.runAlone(() => connection.run(dialect.extend(Math.max(ttl, duration)), limit)),
+      this.queries.run(() => connection.run(dialect.extend(Math.max(ttl, duration)), limit)),
     );
   }
 
@@ -150,7 +152,14 @@ export class LockTransaction {
     this.assertOpen();
     await this.tell('BeforeTransactionCommit');
     this.assertOpen();
-    await this.close();
+    // From here on no query gets in, and those that are in settle: nothing can slip in behind the COMMIT.
+    this.state = 'ending';
+    this.renewal.stop();
+    const { connection, dialect, ttl } = this.parts;
+    const limit = Math.max(ttl, SHORTEST_COMMIT_LIMIT);
+    await within(this.queries.settle(), limit).catch(() =>
+      connection.destroy('a query that nobody waited for was still running at the commit'),
+    );
     if (this.lossReason !== undefined) throw this.loss();
     if (this.depth !== 1) {
       await this.rollback();
@@ -158,8 +167,6 @@ export class LockTransaction {
         'a nested transaction was still open when its work was done. Await nested transactions, and end each that is started',
       );
     }
-    const { connection, dialect, ttl } = this.parts;
-    const limit = Math.max(ttl, SHORTEST_COMMIT_LIMIT);
     const results = await connection.run(dialect.commit, limit).catch((error: unknown) => {
       throw this.failedCommit(error);
     });
@@ -178,12 +185,16 @@ export class LockTransaction {
   private async undo(): Promise<void> {
     const { connection, dialect } = this.parts;
     // A lock that somebody still waits for in here would keep the ROLLBACK waiting as well.
-    if (this.isOpen && this.queries.isAlone)
-      connection.destroy('it was rolled back while it waited for a lock');
-    if (this.isOpen) await this.close();
-    if (this.state !== 'ending') return;
+    if (this.waitsForLock) connection.destroy('it was rolled back while it waited for a lock');
+    if (this.isOpen) this.state = 'ending';
+    if (this.state !== 'ending' && this.state !== 'lost') return;
+    this.renewal.stop();
+    // What was left behind may take long, or for ever: with its connection it ends.
+    await within(this.queries.settle(), ROLLBACK_LIMIT).catch(() =>
+      connection.destroy('a query that nobody waited for was still running at the rollback'),
+    );
     try {
-      await connection.run(dialect.rollback, ROLLBACK_LIMIT);
+      if (connection.endReason === undefined) await connection.run(dialect.rollback, ROLLBACK_LIMIT);
     } catch (error) {
       connection.destroy(errorText(error));
     }
@@ -191,11 +202,31 @@ export class LockTransaction {
     await this.tell('AfterTransactionRollback').catch(() => undefined);
   }
 
-  /** From here on no query gets in, and those that are in have settled: nothing can slip in behind the COMMIT. */
-  private async close(): Promise<void> {
-    this.state = 'ending';
-    this.renewal.stop();
-    await this.queries.settle();
+  /** One query of the work's, at the moment at which it would be sent. */
+  private query<T>(query: () => Promise<T>): Promise<T> {
+    return this.queries.run(async () => {
+      this.assertOpen();
+      try {
+        return await query();
+      } catch (error) {
+        this.judge(error);
+        throw error;
+      }
+    });
+  }
+
+  private judge(error: unknown): void {
+    if (!this.parts.dialect.endsTransaction(error, this.depth)) return;
+    this.lose(`a query failed in its transaction (${errorText(error)}), which ended it`);
+  }
+
+  private async undoExclusive(undo: string, error: unknown): Promise<void> {
+    const { connection, dialect } = this.parts;
+    if (dialect.endsTransaction(error, IN_SAVEPOINT)) {
+      this.lose(`the database rolled its transaction back (${errorText(error)})`);
+    } else {
+      await connection.run(undo, ROLLBACK_LIMIT).catch(() => undefined);
+    }
   }
 
   private finish(state: 'committed' | 'rolled back'): void {
@@ -210,7 +241,6 @@ export class LockTransaction {
     this.state = 'lost';
     this.lossReason = reason;
     this.renewal.stop();
-    this.parts.connection.destroy(reason);
     for (const listener of this.lossListeners) listener(reason);
     this.lossListeners.clear();
   }
@@ -257,6 +287,9 @@ export class LockTransaction {
 
 /** Milliseconds after which a connection is ended instead of waiting for its ROLLBACK: the result is the same. */
 const ROLLBACK_LIMIT = 5_000;
+
+/** Deeper than the transaction itself: our own statements run in a savepoint. */
+const IN_SAVEPOINT = 2;
 
 /** A COMMIT may have to wait for a replica. */
 const SHORTEST_COMMIT_LIMIT = 10_000;

@@ -1,4 +1,6 @@
 import type { DriverConnection, StatementResult } from './dialect.js';
+import type { QueryGate } from './query-queue.js';
+import { replacing } from './replacing.js';
 
 /** The driver's side of a connection to MariaDB: a connection of the package `mysql2`. */
 export class MariadbConnection implements DriverConnection {
@@ -32,9 +34,27 @@ export class MariadbConnection implements DriverConnection {
     };
   }
 
-  destroy(): void {
-    // Not `destroy()` of the connection: that leaves the query that waits unsettled.
-    this.connection.stream.destroy();
+  guarded(gate: QueryGate): unknown {
+    const { connection } = this;
+    const promise = (): unknown => {
+      const withPromises = connection.promise();
+      const query = (...args: unknown[]): unknown => gate(() => withPromises.query(...args));
+      return replacing(withPromises, { query });
+    };
+    return replacing(connection, { promise });
+  }
+
+  async destroy(): Promise<void> {
+    const { connection } = this;
+    // `destroy()` of the connection alone would leave the query that waits unsettled, and the stream alone is noticed too
+    // late: the pool would hand the connection to the next.
+    if (!connection.stream.destroyed) {
+      await new Promise<void>((closed) => {
+        connection.stream.on('close', closed);
+        connection.stream.destroy();
+      });
+    }
+    connection.destroy();
   }
 }
 
@@ -43,7 +63,10 @@ export interface Mysql2Connection {
   query(sql: string, callback: (error: Error | null, answer: unknown) => void): void;
   on(event: string, listener: (error?: Error) => void): unknown;
   off(event: string, listener: (error?: Error) => void): unknown;
+  promise(): { query(...args: unknown[]): Promise<unknown> };
+  destroy(): void;
   readonly stream: {
+    readonly destroyed: boolean;
     destroy(): void;
     on(event: 'close', listener: () => void): unknown;
     off(event: 'close', listener: () => void): unknown;

@@ -1,6 +1,7 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import type { Dialect, DriverConnection, StatementResult } from './dialect.js';
 import { createUnjoinedRunner } from './joined-queries.js';
+import type { QueryGate } from './query-queue.js';
 import { LimitOver, within } from './wait-limit.js';
 
 export interface ConnectLimit {
@@ -59,6 +60,11 @@ export class PooledConnection {
     return this.ended;
   }
 
+  /** See {@link DriverConnection.guarded}. */
+  guarded(gate: QueryGate): unknown {
+    return this.driver.guarded(gate);
+  }
+
   onEnd(listener: (reason: string) => void): () => void {
     if (this.ended !== undefined) listener(this.ended);
     else this.endListeners.add(listener);
@@ -85,17 +91,17 @@ export class PooledConnection {
   /** Ends the connection; the pool makes another one when it needs it. */
   destroy(reason: string): void {
     this.end(reason);
-    this.driver.destroy();
     this.giveBack();
   }
 
-  /** Gives the connection back to the pool, which drops it when it has ended. */
+  /** Gives the connection back to the pool, but not before it is known to be of no use, if it is. */
   giveBack(): void {
     if (this.given) return;
     this.given = true;
     this.stopListening();
-    this.runner
-      .release()
+    const usable = this.ended === undefined ? Promise.resolve() : this.driver.destroy();
+    usable
+      .then(() => this.runner.release())
       .catch(() => undefined)
       .finally(this.onGone);
   }

@@ -1,4 +1,6 @@
 import type { DriverConnection, StatementResult } from './dialect.js';
+import type { QueryGate } from './query-queue.js';
+import { replacing } from './replacing.js';
 
 /** The driver's side of a connection to PostgreSQL: a client of the package `pg`. */
 export class PostgresConnection implements DriverConnection {
@@ -27,11 +29,23 @@ export class PostgresConnection implements DriverConnection {
     };
   }
 
-  destroy(): void {
+  guarded(gate: QueryGate): unknown {
+    const { client } = this;
+    const query = (...args: Parameters<PgClient['query']>): unknown => {
+      const [statement] = args;
+      // A stream is a query that runs itself: see QueryQueue.stream.
+      if (typeof statement === 'object' && 'submit' in statement) return client.query(...args);
+      return gate(() => client.query(...args));
+    };
+    return replacing(client, { query });
+  }
+
+  destroy(): Promise<void> {
     // `end` first: it marks the client, so that its pool drops it and nothing is reported as unexpected. Then the socket
     // itself, for `end` alone waits for a server that may be frozen.
     this.client.end().catch(() => undefined);
     this.client.connection?.stream?.destroy();
+    return Promise.resolve();
   }
 }
 
@@ -40,7 +54,7 @@ const LONGEST_TIMEOUT = 2 ** 31 - 1;
 
 /** What is used of a client of `pg`, so that its types are not needed to install the library. */
 interface PgClient {
-  query(query: { text: string; query_timeout: number }): Promise<PgResult | PgResult[]>;
+  query(query: object | string, ...more: unknown[]): Promise<PgResult | PgResult[]>;
   on(event: string, listener: (error?: Error) => void): unknown;
   off(event: string, listener: (error?: Error) => void): unknown;
   end(): Promise<void>;

@@ -10,7 +10,7 @@ import type {
   LockWish,
   StatementResult,
 } from './dialect.js';
-import { errorCode } from './driver-error.js';
+import { errorCode, isServerError } from './driver-error.js';
 import { PostgresConnection } from './postgres-connection.js';
 
 /** PostgreSQL 12 and later. Advisory locks keep the order of those who wait, which its row locks don't. */
@@ -22,8 +22,8 @@ export class PostgresDialect implements Dialect {
   readonly commit = 'COMMIT';
   readonly rollback = 'ROLLBACK';
   readonly uncommitted =
-    'an earlier query in it had failed, and its error was swallowed. Let the error through, or put the query into ' +
-    'dataSource.transaction(…), which undoes only itself';
+    'a query in it had failed. Let the error through, or put the query into dataSource.transaction(…), which undoes only ' +
+    'itself';
 
   connectionOf(driverConnection: unknown): DriverConnection {
     return new PostgresConnection(driverConnection as ConstructorParameters<typeof PostgresConnection>[0]);
@@ -152,9 +152,10 @@ export class PostgresDialect implements Dialect {
     return results.every(({ command }) => command !== 'ROLLBACK');
   }
 
-  // A failed transaction keeps its locks until it is rolled back, and the server refuses its queries until then.
-  endsTransaction(): boolean {
-    return false;
+  // PostgreSQL frees the locks of a transaction when a statement fails in it, not when it is rolled back. In a savepoint,
+  // only those that were taken since.
+  endsTransaction(error: unknown, depth: number): boolean {
+    return depth === 1 && isServerError(error);
   }
 
   failureOf(error: unknown): DatabaseFailure {
