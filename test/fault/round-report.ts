@@ -13,6 +13,7 @@ export interface RoundFacts {
 
 /** More would not be read. */
 const MOST_SHOWN = 3;
+const MOST_NAMED = 30;
 
 /** What came of a round. */
 export class RoundReport {
@@ -47,7 +48,7 @@ export class RoundReport {
       `${subject}, seed ${seed}: ${violations.length} promises broken in ${this.grants} grants.`,
       `The faults, in milliseconds from the start of the round:\n${printSchedule(schedule)}`,
       ...violations.slice(0, MOST_SHOWN).map((violation) => printViolation(violation, history)),
-      ...violations.slice(MOST_SHOWN).map(({ broken, says }) => `${broken} is broken: ${says}`),
+      ...violations.slice(MOST_SHOWN, MOST_NAMED).map(({ broken, says }) => `${broken} is broken: ${says}`),
     ].join('\n\n');
   }
 }

@@ -56,7 +56,7 @@ export async function runRound(request: RoundRequest): Promise<RoundReport> {
       await injector.run(schedule, onFault);
       await pause(duration - (performance.now() - startedAt));
       await crew.stop(END_LIMIT);
-      await crew.probe('last', store.urls, END_LIMIT);
+      if (subject.scope === 'shared') await crew.probe('last', store.urls, END_LIMIT);
     } finally {
       await crew.dismiss();
       stalls.stop();

@@ -75,6 +75,16 @@ describe('the checker', () => {
       expect(broken()).toEqual([]);
     });
 
+    it('rejects a grant before the holder hears of its loss, and accepts one after it', () => {
+      told.invoke('w1', 0).grant(1, 10, 1_000).lose(400).release(410, 0);
+      told.invoke('w2', 5).arrive(6).grant(399, 11).release(500);
+      expect(broken()).toEqual(['exclusion']);
+      told = new ToldHistory();
+      told.invoke('w1', 0).grant(1, 10, 1_000).lose(400).release(410, 0);
+      told.invoke('w2', 5).arrive(6).grant(401, 11).release(500);
+      expect(broken()).toEqual([]);
+    });
+
     it('does not take a grant that came too late for a holder', () => {
       told.invoke('w1', 0).grant(1, 10).release(50);
       told.invoke('w2', 5).grant(30, 9, 0);

@@ -90,8 +90,10 @@ export function holdOf(
   const last = call.claims.at(-1);
   if (first === undefined || last === undefined) return undefined;
   if (call.releasedAt !== undefined) return { from: first.at, to: call.releasedAt };
-  const isDead = call.killedAt !== undefined && call.lostAt === undefined;
-  return { from: first.at, to: isDead && deadHolder === 'is noticed' ? last.at : last.until };
+  // Who hears that the lock is lost does not rely on it any longer, though its lease would have gone on.
+  if (call.lostAt !== undefined) return { from: first.at, to: Math.min(last.until, call.lostAt) };
+  const isNoticed = call.killedAt !== undefined && deadHolder === 'is noticed';
+  return { from: first.at, to: isNoticed ? last.at : last.until };
 }
 
 /** Whether a store keeps the lock of a killed process until its lease ends, or notices that it is gone. */

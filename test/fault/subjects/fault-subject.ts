@@ -6,6 +6,8 @@ export interface FaultSubject {
   readonly name: string;
   /** The worker's side: a file that exports a `WorkerRecipe` named `recipe`. */
   readonly recipe: string;
+  /** Whom the lock keeps out; one of `process` is asked by no second process. */
+  readonly scope: 'process' | 'shared';
   readonly processes: number;
   /** Calls under way at once in each process. */
   readonly tasks: number;

@@ -27,6 +27,7 @@ export const AWAY = [
 export const redisSubject: FaultSubject = {
   name: 'redisLock on one Redis',
   recipe: require.resolve('./redis.recipe'),
+  scope: 'shared',
   processes: 3,
   tasks: 4,
   lease: LEASE,
@@ -99,6 +100,13 @@ export class OpenRedis implements OpenSubject {
       if ((await admin.ttl(key)) < 0) left.push(`the key "${key}" never goes away`);
     }
     return left;
+  }
+
+  /** For a store that keeps nothing but leases: what is left when every lease must be over. */
+  async forgotten(): Promise<readonly string[]> {
+    const { admin } = this;
+    await eventually('every key is gone', async () => (await admin.dbsize()) === 0).catch(() => undefined);
+    return (await admin.keys('*')).map((key) => `the key "${key}" is left`);
   }
 
   async close(): Promise<void> {

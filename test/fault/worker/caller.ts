@@ -104,11 +104,13 @@ export class Caller {
       recorder.call(call, { is: 'hold', remaining: remainingOf(lease) }, at);
     }
     if (random.oneIn(20)) await this.extend(lease, call, random.between(100, 2 * plan.lease));
-    await work?.(lease, `${plan.process}.${plan.life}#${call}`).catch(() => undefined);
+    const done = await attempt(work?.(lease, `${plan.process}.${plan.life}#${call}`));
 
     const releasedAt = moment();
     recorder.call(call, { is: 'release', remaining: remainingOf(lease) }, releasedAt);
-    await lease.release().catch(() => undefined);
+    // Where the lock is a transaction, its end begins with the commit.
+    if (done) await attempt(lease.transaction?.commit());
+    await attempt(lease.release());
     recorder.call(call, { is: 'released' });
   }
 
@@ -140,6 +142,16 @@ function waitTimeOf(random: Random): number {
 function remainingOf({ remaining, signal }: StrategyLease): Remaining {
   if (signal.aborted) return 0;
   return remaining === Infinity ? 'for ever' : Math.max(0, remaining);
+}
+
+/** Whether it went well. What went wrong shows in the claims and the data, or was none of the lock's business. */
+async function attempt(pending: Promise<void> | undefined): Promise<boolean> {
+  try {
+    await pending;
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function codeOf(error: unknown): string {

@@ -25,7 +25,7 @@ export type WorkerRecipe = (urls: readonly string[]) => Promise<WorkerSubject> |
 
 export interface WorkerSubject {
   readonly strategy: LockStrategyFactory | StrategySetup;
-  /** Done while the lock is held. A failure is the holder's own, and recorded nowhere. */
+  /** Done while the lock is held, in its transaction, if it has one: that is committed when the work succeeds. */
   readonly work?: (lease: StrategyLease, call: string) => Promise<void>;
 }
 

@@ -1,0 +1,4 @@
+import { describeFaults } from '../describe-faults';
+import { memorySubject } from '../subjects/memory.subject';
+
+describeFaults(memorySubject);

@@ -1,0 +1,4 @@
+import { describeFaults } from '../describe-faults';
+import { redisSubject } from '../subjects/redis.subject';
+
+describeFaults(redisSubject);

@@ -1,0 +1,13 @@
+import type { FaultSubject } from './fault-subject';
+import { memorySubject } from './memory.subject';
+import { quorumSubject } from './quorum.subject';
+import { redisSubject } from './redis.subject';
+import { typeormPostgresSubject } from './typeorm-postgres.subject';
+
+/** Every strategy that is put under faults, by the name that `--strategy` takes. */
+export const FAULT_SUBJECTS: Readonly<Record<string, FaultSubject>> = {
+  memory: memorySubject,
+  redis: redisSubject,
+  quorum: quorumSubject,
+  postgres: typeormPostgresSubject,
+};
