@@ -53,6 +53,8 @@ export interface Dialect {
    * @param depth 1 outside of all nested transactions
    */
   endsTransaction(error: unknown, depth: number): boolean;
+  /** Whether the server itself has said no to a statement, and goes on: what failed was not done then, for certain. */
+  isRefusal(error: unknown): boolean;
   /** What a statement's error means for a lock. */
   failureOf(error: unknown): DatabaseFailure;
 }

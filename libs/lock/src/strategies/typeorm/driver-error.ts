@@ -26,11 +26,8 @@ export function errorText(error: unknown): string {
   return error.message || errorCode(error) || error.name;
 }
 
-/** Whether PostgreSQL itself has said no, rather than the driver or the network. */
-export function isServerError(error: unknown): boolean {
-  const { severity, driverError } = (error ?? {}) as {
-    readonly severity?: unknown;
-    readonly driverError?: unknown;
-  };
-  return typeof severity === 'string' || (driverError !== undefined && isServerError(driverError));
+/** The driver's own error, where TypeORM has wrapped it. */
+export function unwrapped(error: unknown): Readonly<Record<string, unknown>> {
+  const { driverError } = (error ?? {}) as { readonly driverError?: unknown };
+  return driverError === undefined ? ((error ?? {}) as Record<string, unknown>) : unwrapped(driverError);
 }

@@ -35,8 +35,12 @@ export class FencedCall {
   }
 
   async prepare(): Promise<void> {
+    if (this.request.signal.aborted) throw this.lost();
     this.database.assertInitialised(this.key);
-    if (this.fences.length > 0) await this.database.checkTable(this.reach, this.key);
+    if (this.fences.length === 0) return;
+    await this.database.checkTable(this.reach, this.key).catch((error: unknown) => {
+      throw this.tell(error);
+    });
   }
 
   async begin(): Promise<LockTransaction> {

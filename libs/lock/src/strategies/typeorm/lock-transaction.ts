@@ -258,15 +258,14 @@ export class LockTransaction {
   }
 
   private failedCommit(error: unknown): Error {
-    const { connection, key, strategy } = this.parts;
-    if (connection.endReason === undefined) {
-      // A deferred constraint, for example: the server has undone everything, and says why.
-      this.finish('rolled back');
-      return error as Error;
-    }
+    const { connection, dialect, key, strategy } = this.parts;
+    // A deferred constraint, for example.
+    const isRefused = dialect.isRefusal(error);
+    if (!isRefused) connection.destroy(errorText(error));
     this.finish('rolled back');
+    if (isRefused) return error as Error;
     return new LockLostError(
-      `the connection ended during the COMMIT (${errorText(error)}), so nobody knows whether it was done`,
+      `its connection ended during the COMMIT (${errorText(error)}), so nobody knows whether that was done`,
       { key, strategy, cause: error },
     );
   }

@@ -10,7 +10,7 @@ import type {
   LockWish,
   StatementResult,
 } from './dialect.js';
-import { errorNumber } from './driver-error.js';
+import { errorNumber, unwrapped } from './driver-error.js';
 import { MariadbConnection, type Mysql2Connection } from './mariadb-connection.js';
 
 /**
@@ -162,6 +162,11 @@ export class MariadbDialect implements Dialect {
 
   endsTransaction(error: unknown): boolean {
     return ENDS_TRANSACTION.has(errorNumber(error));
+  }
+
+  isRefusal(error: unknown): boolean {
+    const { fatal, sqlState } = unwrapped(error);
+    return fatal !== true && typeof sqlState === 'string';
   }
 
   failureOf(error: unknown): DatabaseFailure {

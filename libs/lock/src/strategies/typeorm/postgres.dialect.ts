@@ -10,7 +10,7 @@ import type {
   LockWish,
   StatementResult,
 } from './dialect.js';
-import { errorCode, isServerError } from './driver-error.js';
+import { errorCode, unwrapped } from './driver-error.js';
 import { PostgresConnection } from './postgres-connection.js';
 
 /** PostgreSQL 12 and later. Advisory locks keep the order of those who wait, which its row locks don't. */
@@ -155,7 +155,11 @@ export class PostgresDialect implements Dialect {
   // PostgreSQL frees the locks of a transaction when a statement fails in it, not when it is rolled back. In a savepoint,
   // only those that were taken since.
   endsTransaction(error: unknown, depth: number): boolean {
-    return depth === 1 && isServerError(error);
+    return depth === 1 && this.isRefusal(error);
+  }
+
+  isRefusal(error: unknown): boolean {
+    return unwrapped(error).severity === 'ERROR';
   }
 
   failureOf(error: unknown): DatabaseFailure {
