@@ -30,11 +30,11 @@ export function checkLockedMethods(application: CheckedApplication): readonly st
   const classes = new Set<object>();
   for (const instanceOrClass of providedBy(application.modules)) {
     const owner = typeof instanceOrClass === 'function' ? instanceOrClass : classOf(instanceOrClass);
-    const lineage = lineageOf(owner);
-    if (!lineage.some((ancestor) => lockedMethodsOf(ancestor).length > 0)) continue;
+    if (!isLockable(owner)) continue;
     if (typeof instanceOrClass === 'object') giveHost(instanceOrClass, application.host);
-    for (const ancestor of lineage) classes.add(ancestor);
+    for (const ancestor of lineageOf(owner)) classes.add(ancestor);
   }
+  for (const provider of factoriesOf(application.modules)) hostWhatItMakes(provider, application.host);
 
   const methods = [...classes].flatMap((owner) => lockedMethodsOf(owner));
   for (const method of methods) checkAgainst(application, method);
@@ -44,13 +44,45 @@ export function checkLockedMethods(application: CheckedApplication): readonly st
 
 /** The instances of the application, and the classes of those that are made for each request. */
 function* providedBy(modules: ModulesContainer): Iterable<object> {
-  for (const { providers, controllers, injectables } of modules.values()) {
-    for (const wrapper of [...providers.values(), ...controllers.values(), ...injectables.values()]) {
-      const instance: unknown = wrapper.isDependencyTreeStatic() ? wrapper.instance : wrapper.metatype;
-      if ((typeof instance === 'object' || typeof instance === 'function') && instance !== null)
-        yield instance;
+  for (const wrapper of wrappersOf(modules)) {
+    const copies = wrapper.getStaticTransientInstances().map((copy): unknown => copy?.instance);
+    const instance: unknown = wrapper.isDependencyTreeStatic() ? wrapper.instance : wrapper.metatype;
+    for (const each of [instance, ...copies]) {
+      if ((typeof each === 'object' || typeof each === 'function') && each !== null) yield each;
     }
   }
+}
+
+type Wrapper = ReturnType<Module['providers']['get']> & object;
+type Module = ReturnType<ModulesContainer['get']> & object;
+
+function* wrappersOf(modules: ModulesContainer): Iterable<Wrapper> {
+  for (const { providers, controllers, injectables } of modules.values()) {
+    yield* providers.values();
+    yield* controllers.values();
+    yield* injectables.values();
+  }
+}
+
+/** Factories that are called again after the start: for a request, or for each who injects what they make. */
+function* factoriesOf(modules: ModulesContainer): Iterable<Wrapper> {
+  for (const wrapper of wrappersOf(modules)) {
+    if (wrapper.isFactory && (wrapper.isTransient || !wrapper.isDependencyTreeStatic())) yield wrapper;
+  }
+}
+
+/** Nest injects nothing into what a factory makes, and calls the factory that stands here. */
+function hostWhatItMakes(provider: Wrapper, host: LockHost): void {
+  const factory = provider.metatype as (...dependencies: unknown[]) => unknown;
+  provider.metatype = async (...dependencies: unknown[]) => {
+    const made: unknown = await factory(...dependencies);
+    if (typeof made === 'object' && made !== null && isLockable(classOf(made))) giveHost(made, host);
+    return made;
+  };
+}
+
+function isLockable(owner: unknown): boolean {
+  return lineageOf(owner).some((ancestor) => lockedMethodsOf(ancestor).length > 0);
 }
 
 function classOf(instance: object): unknown {
