@@ -13,6 +13,7 @@ export type {
 } from './method/lock-decorator-types.js';
 
 export { ClientHungUpException, DistributedLockInterceptor } from './http/distributed-lock.interceptor.js';
+export { LockGraphqlException } from './http/handler-caller.js';
 export { DistributedLockExceptionFilter } from './http/distributed-lock-exception.filter.js';
 export type { LockedRequest, RequestKey, RequestLockOptions } from './http/keyed-interceptor.js';
 export { LockHttpException, type LockHttpAnswer, type LockHttpOptions } from './http/lock-http-answers.js';

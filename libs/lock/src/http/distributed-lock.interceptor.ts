@@ -10,14 +10,14 @@ import {
 } from '@nestjs/common';
 import { catchError, finalize, throwError, type Observable } from 'rxjs';
 import { withWaitSignal } from '../locking/lock-context.js';
-import { nodeResponse, onHangUp, type HttpResponse } from './http-response.js';
+import { callerOf, type HandlerCaller } from './handler-caller.js';
 import {
   keyedInterceptor,
   type LockedRequest,
   type RequestKey,
   type RequestLockOptions,
 } from './keyed-interceptor.js';
-import { answerTo, LOCK_HTTP_OPTIONS, type LockHttpOptions } from './lock-http-answers.js';
+import { LOCK_HTTP_OPTIONS, type LockHttpOptions } from './lock-http-answers.js';
 
 /**
  * Gives handlers what a lock alone can't know of a request, on Express and Fastify:
@@ -25,13 +25,18 @@ import { answerTo, LOCK_HTTP_OPTIONS, type LockHttpOptions } from './lock-http-a
  * - a client that hangs up ends its *waiting* for any lock below, and leaves the queue; a method that runs goes on;
  * - errors of locks become answers: busy is 423 with `Retry-After`, lost is 409, unavailable is 503.
  *
+ * In other kinds of handlers it does what can be done there:
+ *
+ * - GraphQL: as over HTTP, where the operation's context has the `req` and its `res` or `reply`; the error's `extensions`
+ *   hold `code`, `key` and `retryAfter`;
+ * - gateways: a client that disconnects ends its waiting; errors pass as they are, for `DistributedLockExceptionFilter`;
+ * - messages of microservices: everything passes as it is; add `DistributedLockExceptionFilter` for the errors.
+ *
  * @example
  * ```ts
  * @UseInterceptors(DistributedLockInterceptor)
  * @Controller('stock')
  * ```
- *
- * Handlers that serve no HTTP request are left as they are.
  *
  * @publicApi
  */
@@ -40,18 +45,20 @@ export class DistributedLockInterceptor implements NestInterceptor {
   constructor(@Optional() @Inject(LOCK_HTTP_OPTIONS) private readonly options: LockHttpOptions = {}) {}
 
   /**
-   * An interceptor that also locks the handler, or every handler of a controller, by what only the request knows. The
-   * lock is held until the handler's promise or stream has ended.
-   *
-   * What the function returns is taken as it is: put `escapeSegment(value)` around what a client may choose freely.
+   * An interceptor that also locks the handler, or every handler of a controller or resolver, by what only the request
+   * knows. The lock is held until the handler's promise or stream has ended. Gateways and messages have no request: lock
+   * their handlers with `@DistributedLock`.
    *
    * @example
    * ```ts
-   * @UseInterceptors(DistributedLockInterceptor.of((request) => `cart:${request.user.id}`))
+   * @UseInterceptors(DistributedLockInterceptor.of('cart:<user.id>'))
+   * @UseInterceptors(DistributedLockInterceptor.of((request) => `cart:${escapeSegment(request.user.id)}`))
    * ```
    *
-   * @param key - makes the key, or several, from the request, after the guards and before the pipes.
-   * @throws {LockConfigurationError} an option is out of its range.
+   * @param key - made after the guards and before the pipes: a template whose placeholders are properties of the
+   * request, such as `<params.id>` or `<headers.x-tenant>`, or several; or a function of the request. A template escapes
+   * its values; what a function returns is taken as it is, so put `escapeSegment(value)` around what a client chooses.
+   * @throws {LockConfigurationError} the key is malformed, or an option is out of its range.
    */
   static of<Request extends object = LockedRequest>(
     key: RequestKey<Request>,
@@ -61,25 +68,21 @@ export class DistributedLockInterceptor implements NestInterceptor {
   }
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    // GraphQL's own type of context is not in Nest's list of types.
-    if (context.getType<string>() !== 'http') return this.handle(context, next);
-    const response = context.switchToHttp().getResponse<HttpResponse>();
+    const caller = callerOf(context, this.options);
     const gone = new AbortController();
-    const stopListening = onHangUp(response, () => gone.abort(new ClientHungUpException()));
-    return withWaitSignal(gone.signal, () => this.handle(context, next)).pipe(
-      catchError((error: unknown) => {
-        const answer = answerTo(error, this.options);
-        if (answer?.retryAfter !== undefined && !nodeResponse(response).headersSent) {
-          response.header('Retry-After', String(answer.retryAfter));
-        }
-        return throwError(() => answer ?? error);
-      }),
+    const stopListening = caller.onHangUp(() => gone.abort(new ClientHungUpException()));
+    return withWaitSignal(gone.signal, () => this.handle(context, next, caller)).pipe(
+      catchError((error: unknown) => throwError(() => caller.failureFor(error))),
       finalize(stopListening),
     );
   }
 
   /** Runs the handler: Nest keeps the async context in which `handle` is called. */
-  protected handle(_context: ExecutionContext, next: CallHandler): Observable<unknown> {
+  protected handle(
+    _context: ExecutionContext,
+    next: CallHandler,
+    _caller: HandlerCaller,
+  ): Observable<unknown> {
     return next.handle();
   }
 }

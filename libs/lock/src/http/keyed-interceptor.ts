@@ -15,6 +15,7 @@ import { LockConfigurationError } from '../locking/lock-error.js';
 import { hostOf, injectHost } from '../method/host-property.js';
 import { compileKey } from '../method/lock-key.js';
 import { addLockedMethod } from '../method/locked-methods.js';
+import type { HandlerCaller } from './handler-caller.js';
 import { closed, type HttpResponse } from './http-response.js';
 import type { DistributedLockInterceptor } from './distributed-lock.interceptor.js';
 
@@ -28,8 +29,9 @@ export interface LockedRequest {
   readonly user: Readonly<Record<string, string | number>>;
 }
 
-/** Makes the key, or several, of a request. */
-export type RequestKey<Request> = (request: Request) => string | readonly string[];
+/** Templates whose placeholders are properties of a request, or a function that makes the key, or several, of one. */
+export type RequestKey<Request> =
+  string | readonly string[] | ((request: Request) => string | readonly string[]);
 
 /** {@link LockOptions} for a handler, whose answer to a busy lock is an HTTP status. */
 export type RequestLockOptions = Omit<LockOptions, 'whenBusy'>;
@@ -44,23 +46,27 @@ export function keyedInterceptor<Request>(
   checkLockOptions(options, where);
   const requestKey = compileKey(key, {
     label: where,
-    parameters: undefined,
+    parameters: 'properties',
   });
 
   @Injectable()
   class KeyedLockInterceptor extends Base {
-    protected override handle(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    protected override handle(
+      context: ExecutionContext,
+      next: CallHandler,
+      { request, response }: HandlerCaller,
+    ): Observable<unknown> {
       const label = `${context.getClass().name}.${context.getHandler().name}`;
-      if (context.getType<string>() !== 'http') throw noRequest(label, where);
-      const http = context.switchToHttp();
+      if (request === undefined) throw noRequest(label, where);
       const handler: LockedHandler = {
         next,
-        response: http.getResponse<HttpResponse>(),
+        response,
         isEventStream: Reflect.getMetadata(SSE_METADATA, context.getHandler()) === true,
       };
       const lock: AroundHandler = (work, signal) => {
-        const keys = requestKey.resolve(this, [http.getRequest<unknown>()]);
-        return hostOf(this, label).run({ keys, label, options, signal }, work);
+        const keys = requestKey.resolve(this, [request]);
+        const call = { keys, label, template: requestKey.template, options, signal };
+        return hostOf(this, label).run(call, work);
       };
       // Nest subscribes later, from outside of the contexts that the interceptors opened.
       const start = AsyncResource.bind((subscriber: Subscriber<unknown>) =>
@@ -71,7 +77,12 @@ export function keyedInterceptor<Request>(
   }
   injectHost(KeyedLockInterceptor.prototype);
   // The start-up checks hold its options against the application, as those of a method.
-  addLockedMethod(KeyedLockInterceptor, { label: where, propertyKey: 'handle', resources: [], options });
+  addLockedMethod(KeyedLockInterceptor, {
+    label: where,
+    propertyKey: 'handle',
+    resources: requestKey.resources,
+    options,
+  });
   return mixin(KeyedLockInterceptor);
 }
 
@@ -80,7 +91,8 @@ const SSE_METADATA = '__sse__';
 
 interface LockedHandler {
   readonly next: CallHandler;
-  readonly response: HttpResponse;
+  /** Absent for GraphQL, which sends no files. */
+  readonly response: HttpResponse | undefined;
   /** Whether the client ends the handler's stream by going away. */
   readonly isEventStream: boolean;
 }
@@ -133,7 +145,7 @@ function forward(
         },
         error: reject,
         complete() {
-          if (!(last instanceof StreamableFile)) return resolve();
+          if (!(last instanceof StreamableFile) || response === undefined) return resolve();
           // Nest sends the file after the handler has ended.
           resolve(closed(response));
           subscriber.complete();
@@ -145,6 +157,6 @@ function forward(
 
 function noRequest(label: string, where: string): LockConfigurationError {
   return new LockConfigurationError(
-    `${label} serves no HTTP request, so ${where} has no request to make its key of. Use @DistributedLock on the method.`,
+    `${label} serves no HTTP request, so ${where} has none to make its key of. Use @DistributedLock on the method.`,
   );
 }

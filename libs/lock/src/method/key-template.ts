@@ -16,8 +16,11 @@ export interface KeyTemplate {
 export interface TemplateOwner {
   /** For example `StockService.decrease`. */
   readonly label: string;
-  /** Undefined where the source can't be read. */
-  readonly parameters: readonly NamedParameter[] | undefined;
+  /**
+   * Undefined where the source can't be read. 'properties' where there is one argument and placeholders name its
+   * properties: a request.
+   */
+  readonly parameters: readonly NamedParameter[] | 'properties' | undefined;
 }
 
 /** A placeholder's value, by way of its path: from the instance, or from an argument. */
@@ -29,6 +32,9 @@ interface Placeholder {
 
 const PLACEHOLDER = /<([^<>]*)>/g;
 const SEGMENT_OF_PATH = /^(?:[\p{ID_Start}$_][\p{ID_Continue}$\u200c\u200d]*|\d+)$/u;
+
+/** Names of headers have hyphens. */
+const SEGMENT_IN_REQUEST = /^[\p{ID_Start}$_\d][\p{ID_Continue}$-]*$/u;
 
 /**
  * Reads a template such as `stock:<id>` and compiles it for one method.
@@ -93,6 +99,7 @@ function checkLiterals(literals: readonly string[], source: string, owner: Templ
 }
 
 function readPlaceholder(text: string, source: string, owner: TemplateOwner): Placeholder {
+  if (owner.parameters === 'properties') return readProperty(text, source, owner);
   const [first = '', ...path] = text.split('.');
   if (![first, ...path].every((part) => SEGMENT_OF_PATH.test(part))) {
     throw malformed(
@@ -109,7 +116,7 @@ function readPlaceholder(text: string, source: string, owner: TemplateOwner): Pl
   if (/^\d+$/.test(first)) return { text, from: Number(first), path };
 
   const parameter = owner.parameters?.findLast(({ name }) => name === first);
-  if (parameter === undefined) throw unknownParameter(first, source, owner);
+  if (parameter === undefined) throw unknownParameter(first, source, owner, owner.parameters);
   if (!parameter.rest) return { text, from: parameter.index, path: [...parameter.path, ...path] };
 
   const [position = '', ...rest] = path;
@@ -122,8 +129,25 @@ function readPlaceholder(text: string, source: string, owner: TemplateOwner): Pl
   );
 }
 
-function unknownParameter(name: string, source: string, owner: TemplateOwner): LockConfigurationError {
-  const { parameters } = owner;
+function readProperty(text: string, source: string, owner: TemplateOwner): Placeholder {
+  const path = text.split('.');
+  if (path.every((part) => SEGMENT_IN_REQUEST.test(part)) && !/^(?:\d|this$)/.test(path[0] ?? '')) {
+    return { text, from: 0, path };
+  }
+  throw malformed(
+    source,
+    owner,
+    `has the placeholder <${text}>, which is no property of a request`,
+    'Placeholders are properties of the request: <user.id>, <params.id> or <headers.x-tenant>; use a function for anything else.',
+  );
+}
+
+function unknownParameter(
+  name: string,
+  source: string,
+  owner: TemplateOwner,
+  parameters: readonly NamedParameter[] | undefined,
+): LockConfigurationError {
   if (parameters === undefined) {
     return malformed(
       source,
@@ -176,7 +200,7 @@ function valueOf(
   }
   throw new LockKeyError(
     `<${placeholder.text}> in the key '${source}' of ${owner.label} is ${describe(value)}, and everybody would share that lock. ` +
-      nextStep(value),
+      nextStep(value, owner),
   );
 }
 
@@ -188,7 +212,10 @@ function describe(value: unknown): string {
   return type === undefined || type === Object ? 'an object' : `an object (${type.name})`;
 }
 
-function nextStep(value: unknown): string {
+function nextStep(value: unknown, { parameters }: TemplateOwner): string {
+  if (value === undefined && parameters === 'properties') {
+    return 'Let a guard or a middleware set it, or refuse requests without it: the key is made after the guards and before the pipes.';
+  }
   if (value === undefined) {
     return 'Pass a value; a default value in the parameter list is not seen here, so give it before the call or use a function as the key.';
   }
