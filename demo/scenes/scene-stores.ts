@@ -17,9 +17,10 @@ interface Store {
 /** What a scene's servers are told: the lock strategy with its address, and an empty database. */
 export type SceneEnvironment = Partial<Environment> & { readonly POSTGRES_URL: string };
 
-/** Redis and PostgreSQL for the scenes: those of REDIS_URL and POSTGRES_URL, else some of their own. */
+/** Redis, three more masters of it, and PostgreSQL: those of REDIS_URL, REDIS_URLS and POSTGRES_URL, else some of their own. */
 export class SceneStores {
   private redis: Store | undefined;
+  private masters: readonly Store[] | undefined;
   private redisMissing: string | undefined;
   private postgres: Store | undefined;
   private readonly databases: string[] = [];
@@ -31,10 +32,12 @@ export class SceneStores {
   /** Installs Redis first where it is missing and can be installed, and says so. */
   async startRedis(say: (line: string) => void): Promise<void> {
     this.redis = givenStore(process.env.REDIS_URL);
-    if (this.redis) return;
+    this.masters = givenStores(process.env.REDIS_URLS);
+    if (this.redis && this.masters) return;
     try {
       await provideServer('redis', { say });
-      this.redis = await startRedis();
+      this.redis ??= await startRedis();
+      this.masters ??= await Promise.all([startRedis(), startRedis(), startRedis()]);
     } catch (error) {
       this.redisMissing = error instanceof Error ? error.message : String(error);
     }
@@ -42,7 +45,8 @@ export class SceneStores {
 
   /** Why a strategy can't be played, and what to do about it; undefined when it can. */
   missingFor(strategy: LockStrategyName): string | undefined {
-    return strategy === 'redis' ? this.redisMissing : undefined;
+    const isMissing = (strategy === 'redis' && !this.redis) || (strategy === 'quorum' && !this.masters);
+    return isMissing ? this.redisMissing : undefined;
   }
 
   /** The environment of the shop's servers in one scene, with an empty database of its own. */
@@ -51,13 +55,17 @@ export class SceneStores {
       LOCK_STRATEGY: strategy,
       POSTGRES_URL: await this.emptyDatabase(),
       ...(strategy === 'redis' && this.redis ? { REDIS_URL: this.redis.url } : {}),
+      ...(strategy === 'quorum' && this.masters
+        ? { REDIS_URLS: this.masters.map(({ url }) => url).join(',') }
+        : {}),
     };
   }
 
   async stop(): Promise<void> {
     const { postgres } = this;
     if (postgres) await Promise.all(this.databases.map((name) => dropPostgresDatabase(postgres.url, name)));
-    await Promise.all([this.redis?.stop(), postgres?.stop()]);
+    const masters = this.masters ?? [];
+    await Promise.all([this.redis?.stop(), postgres?.stop(), ...masters.map((master) => master.stop())]);
   }
 
   private async emptyDatabase(): Promise<string> {
@@ -71,4 +79,9 @@ export class SceneStores {
 
 function givenStore(url: string | undefined): Store | undefined {
   return url === undefined || url === '' ? undefined : { url, stop: () => Promise.resolve() };
+}
+
+function givenStores(urls: string | undefined): readonly Store[] | undefined {
+  const stores = urls?.split(',').flatMap((url) => givenStore(url) ?? []);
+  return stores?.length ? stores : undefined;
 }

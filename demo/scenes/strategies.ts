@@ -6,6 +6,8 @@ export interface WebCase {
   readonly servers: number;
   /** `exact`: not one more and not one less than there were. `oversold`: the lesson, or the scene proves nothing. */
   readonly expected: 'exact' | 'oversold';
+  /** Whether who comes first is served first. */
+  readonly inOrder: boolean;
 }
 
 export interface BatchCase {
@@ -15,13 +17,15 @@ export interface BatchCase {
 }
 
 /** The strategies that several servers share: whoever adds one adds it here, and it is in every scene. */
-const SHARED_STRATEGIES: readonly LockStrategyName[] = ['redis', 'typeorm'];
+const SHARED_STRATEGIES: readonly LockStrategyName[] = ['redis', 'quorum', 'typeorm'];
 
 export const WEB_CASES: readonly WebCase[] = [
-  { strategy: 'none', servers: 2, expected: 'oversold' },
-  { strategy: 'memory', servers: 1, expected: 'exact' },
-  { strategy: 'memory', servers: 2, expected: 'oversold' },
-  ...SHARED_STRATEGIES.map((strategy) => ({ strategy, servers: 2, expected: 'exact' }) as const),
+  { strategy: 'none', servers: 2, expected: 'oversold', inOrder: false },
+  { strategy: 'memory', servers: 1, expected: 'exact', inOrder: true },
+  { strategy: 'memory', servers: 2, expected: 'oversold', inOrder: false },
+  ...SHARED_STRATEGIES.map(
+    (strategy) => ({ strategy, servers: 2, expected: 'exact', inOrder: strategy !== 'quorum' }) as const,
+  ),
 ];
 
 export const BATCH_CASES: readonly BatchCase[] = [

@@ -1,14 +1,16 @@
 import { applyDecorators } from '@nestjs/common';
 import { plainToInstance, Type } from 'class-transformer';
-import { IsIn, IsInt, IsNotEmpty, IsOptional, IsUrl, Max, Min, validateSync } from 'class-validator';
+import { IsIn, IsInt, IsNotEmpty, IsOptional, IsUrl, Matches, Max, Min, validateSync } from 'class-validator';
 
 /** What this process does: it answers buyers, or it settles on schedule. */
 export const ROLES = ['web', 'batch'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** How the shop keeps two servers from selling the same item. `none` is there to see what happens without. */
-export const LOCK_STRATEGIES = ['none', 'memory', 'redis', 'typeorm'] as const;
+export const LOCK_STRATEGIES = ['none', 'memory', 'redis', 'quorum', 'typeorm'] as const;
 export type LockStrategyName = (typeof LOCK_STRATEGIES)[number];
+
+const THREE_MASTERS = 'redis://127.0.0.1:6379,redis://127.0.0.1:6380,redis://127.0.0.1:6381';
 
 /** The shop's environment variables, with the values that they take unless they are set. */
 export class Environment {
@@ -25,6 +27,12 @@ export class Environment {
   /** Where Redis is, for LOCK_STRATEGY=redis. */
   @Address('REDIS_URL', ['redis', 'rediss'], 'redis://127.0.0.1:6379, or rediss:// with TLS')
   readonly REDIS_URL: string = 'redis://127.0.0.1:6379';
+
+  /** Where the independent masters are, separated by commas, for LOCK_STRATEGY=quorum. */
+  @Matches(/^rediss?:\/\/[^\s,]+(,rediss?:\/\/[^\s,]+){2,}$/, {
+    message: `REDIS_URLS must be the addresses of three Redis masters or more, such as ${THREE_MASTERS}`,
+  })
+  readonly REDIS_URLS: string = THREE_MASTERS;
 
   /** Where PostgreSQL is. Without it the process starts one of its own, whose data is gone when it stops. */
   @IsOptional()
@@ -58,7 +66,7 @@ export function validateEnvironment(variables: Record<string, unknown>): Environ
   const mistakes = validateSync(environment).map(({ property, constraints = {} }) => {
     const [rule] = Object.values(constraints);
     // An address may hold a password, which has no place in a log.
-    return property.endsWith('_URL') ? rule : `${rule}, but it is "${String(variables[property])}"`;
+    return /_URLS?$/.test(property) ? rule : `${rule}, but it is "${String(variables[property])}"`;
   });
   if (mistakes.length > 0) throw new EnvironmentError(mistakes);
   return environment;

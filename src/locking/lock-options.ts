@@ -1,6 +1,7 @@
 import type { ConfigService } from '@nestjs/config';
 import { type LockModuleOptions, type LockStrategyFactory, memoryLock } from 'nestjs-distributed-lock';
 import { redisLock } from 'nestjs-distributed-lock/redis';
+import { quorumLock } from 'nestjs-distributed-lock/redlock';
 import { typeormLock, typeormTransactions } from 'nestjs-distributed-lock/typeorm';
 import type { Environment, LockStrategyName } from '../config/environment.js';
 import { Stock } from '../stock/stock.entity.js';
@@ -12,6 +13,7 @@ export function lockOptions(config: ConfigService<Environment, true>): LockModul
     none: () => noLock(),
     memory: () => memoryLock(),
     redis: () => redisLock({ url: config.get('REDIS_URL') }),
+    quorum: () => quorumLock({ nodes: config.get<string>('REDIS_URLS').split(',') }),
     typeorm: () => typeormLock({ resources: { stock: Stock } }),
   };
   return {

@@ -24,8 +24,8 @@ describe('web servers behind a load balancer sell 100 items to 300 buyers who co
       sold: ITEMS,
       left: 0,
       refused: BUYERS - ITEMS,
-      outOfOrder: 0,
     });
+    if (webCase.inOrder) expect(result.outOfOrder).toBe(0);
   });
 
   it.each(oversold)('oversells, or the others prove nothing: $strategy on $servers', async (webCase) => {
@@ -43,6 +43,7 @@ describe('web servers behind a load balancer sell 100 items to 300 buyers who co
     expect(exact.map(({ strategy, servers }) => `${strategy} ${servers}`)).toEqual([
       'memory 1',
       'redis 2',
+      'quorum 2',
       'typeorm 2',
     ]);
   });
