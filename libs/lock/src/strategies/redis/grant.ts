@@ -20,6 +20,13 @@ export interface GrantHost {
   rescheduled(grant: Grant): void;
   /** Redis had lost the grant, and so it may have lost the queue. */
   dataLost(): void;
+  /** How many replicas have to have a grant before it is used; 0 for none. */
+  readonly replicas: number;
+  /**
+   * Resolves to how many replicas have all that this instance wrote to the lock's server so far, or to undefined when the
+   * connection is lost.
+   */
+  replicated(): Promise<number | undefined>;
   /** Everybody had the lock: it is given back. Resolves when Redis knows, or when there is no use in waiting. */
   finished(grant: Grant): Promise<void>;
   /** The lease is over before everybody had the lock: the others queue again, at their old places. */
@@ -66,13 +73,18 @@ export class Grant implements Renewable {
   private over = false;
   private needsExtension = false;
   private hold: NodeJS.Timeout | undefined;
+  private confirmed: boolean;
+  private confirming = false;
 
   constructor(
     private readonly note: GrantNote,
     places: readonly Place[],
     deadline: number,
     private readonly host: GrantHost,
+    /** Whether this instance's own command took the lock, or somebody else's handed it over. */
+    private handedOver: boolean,
   ) {
+    this.confirmed = host.replicas === 0;
     this.token = note.token;
     this.deadline = deadline;
     const index = new Map(note.seqs.map((seq, at) => [seq, at]));
@@ -113,7 +125,9 @@ export class Grant implements Renewable {
     this.deadline = Math.max(this.deadline, deadline);
     this.schedule(this.current?.ttl ?? this.note.lease);
     const [member] = this.members;
-    if (!this.needsExtension || member === undefined) return;
+    if (member === undefined) return;
+    if (this.awaitsConfirmation) void this.advance();
+    if (!this.needsExtension) return;
     this.needsExtension = false;
     // A lease that was just renewed is as long as it gets, however slow the answer was.
     void this.serve(member, 0);
@@ -203,6 +217,10 @@ export class Grant implements Renewable {
       this.sendExtend(Math.max(ttl, member.place.lease), ignore, ignore);
       return Promise.resolve();
     }
+    if (!this.confirmed) {
+      if (!this.confirming) void this.confirm(waiter);
+      return Promise.resolve();
+    }
     member.place.turn.take();
     const token = member.token + member.place.serve(member.token);
     const { name, strategy, clock } = this.host;
@@ -211,6 +229,49 @@ export class Grant implements Renewable {
     this.schedule(ttl);
     waiter.grant(lease);
     return Promise.resolve();
+  }
+
+  /**
+   * `WAIT` counts the replicas that have what *this* connection wrote, and is not allowed inside of scripts: a grant that
+   * another instance wrote is written once more, by a longer lease, before it is waited for.
+   */
+  private async confirm(waiter: Waiter): Promise<void> {
+    this.confirming = true;
+    const replicas = !this.handedOver || (await this.writeOnce()) ? await this.host.replicated() : undefined;
+    this.confirming = false;
+    if (this.over) return;
+    // The connection is lost, and with it what `WAIT` counts from: all again with the next one.
+    if (replicas === undefined) {
+      this.handedOver = true;
+      return;
+    }
+    this.confirmed = replicas >= this.host.replicas;
+    if (this.confirmed) return void this.advance();
+    waiter.reject(
+      new LockUnavailableError(
+        `only ${replicas} of ${this.host.replicas} replicas have confirmed it in time. ` +
+          'Check the replicas, or ask for fewer with the option replicas.',
+        { key: this.host.name, strategy: this.host.strategy },
+      ),
+    );
+    // Given back; the others queue again at their old places, and are tried on their own.
+    this.end('expired', '');
+  }
+
+  /** Waits for the next answer of Redis to begin, after the connection was lost. */
+  private get awaitsConfirmation(): boolean {
+    return !this.confirmed && !this.confirming && !this.over;
+  }
+
+  /** A lease that is a millisecond longer is written for certain. */
+  private writeOnce(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.sendExtend(
+        this.note.lease + 1,
+        (lost) => resolve(lost === undefined),
+        () => resolve(false),
+      );
+    });
   }
 
   private sendExtend(

@@ -35,6 +35,7 @@ export interface QueueOwner {
   readonly clock: LocalClock;
   readonly renewal: LeaseRenewal;
   readonly bypass: number;
+  readonly replicas: number;
   readonly router: Router;
   nextSeq(): number;
   /** Nothing is left of the queue: it can be forgotten. */
@@ -108,6 +109,10 @@ export class LocalQueue implements GrantHost, ReleaseHost {
 
   get session(): Session | undefined {
     return this.link?.session;
+  }
+
+  get replicas(): number {
+    return this.owner.replicas;
   }
 
   get isHeld(): boolean {
@@ -206,7 +211,7 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     const note = grantOfMessage(body);
     const lease = note.ends - note.now;
     const earliest = this.session?.clock.earliest(note.ends, receivedAt) ?? receivedAt;
-    this.take(note, Math.min(receivedAt + lease, earliest) - marginOf(lease));
+    this.take(note, Math.min(receivedAt + lease, earliest) - marginOf(lease), true);
   }
 
   /** Ends all waiting. What is queued in Redis is taken out. */
@@ -240,6 +245,10 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     this.ask([...this.places.values()].filter((place) => place.state === 'queued'));
   }
 
+  replicated(): Promise<number | undefined> {
+    return this.session?.replicated(this.replicas).catch(() => undefined) ?? Promise.resolve(undefined);
+  }
+
   finished(grant: Grant): Promise<void> {
     this.drop(grant);
     const released = this.releases.add(grant.token, 0);
@@ -266,7 +275,7 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     const note = grantOf(reply);
     this.session?.clock.observe(note.now, sentAt, this.clock.now());
     const lease = note.ends - note.now;
-    this.take(note, sentAt + lease - marginOf(lease));
+    this.take(note, sentAt + lease - marginOf(lease), false);
   }
 
   wireOf(session: Session): string {
@@ -469,7 +478,7 @@ export class LocalQueue implements GrantHost, ReleaseHost {
   }
 
   /** A grant came, by a reply or by the inbox, perhaps for the second time. */
-  private take(note: GrantNote, deadline: number): void {
+  private take(note: GrantNote, deadline: number, handedOver: boolean): void {
     if (note.token <= this.newestToken) {
       if (this.grant?.token === note.token) this.grant.refresh(deadline);
       return;
@@ -482,7 +491,7 @@ export class LocalQueue implements GrantHost, ReleaseHost {
       if (place !== undefined) places.push(place);
       this.places.delete(seq);
     }
-    const grant = new Grant(note, places, deadline, this);
+    const grant = new Grant(note, places, deadline, this, handedOver);
     this.grant = grant;
     this.owner.renewal.add(grant);
     void grant.advance();

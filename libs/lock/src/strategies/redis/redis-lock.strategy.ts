@@ -31,6 +31,7 @@ export type RedisLockSettings = RedisPlace & {
   readonly prefix: string;
   readonly resources: readonly string[] | undefined;
   readonly bypass: number;
+  readonly replicas: number;
   readonly afterRestart: AfterRestart;
   readonly shutdownTimeout: number;
 };
@@ -57,7 +58,7 @@ export class RedisLockStrategy extends LockStrategy {
     override readonly resources = settings.resources,
   ) {
     super();
-    const { afterRestart, strategy, bypass } = settings;
+    const { afterRestart, strategy, bypass, replicas } = settings;
     const { instance, clock, renewal } = this;
     this.prefix = settings.source.keyPrefix + settings.prefix;
     this.router = routerFor(
@@ -71,6 +72,7 @@ export class RedisLockStrategy extends LockStrategy {
       clock,
       renewal,
       bypass,
+      replicas,
       router: this.router,
       nextSeq: () => ++this.seq,
       idle: (queue) => {

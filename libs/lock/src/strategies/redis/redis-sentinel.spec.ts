@@ -43,7 +43,7 @@ describe('the lock behind Sentinel', () => {
 
   it('keeps holder and order through a fail-over in the middle of 50 waiters', async () => {
     const three = [await connected(), await connected(), await connected()];
-    const held = await (three[0]).acquire(request());
+    const held = await three[0].acquire(request());
     const order: number[] = [];
     const calls: Promise<void>[] = [];
     for (let call = 0; call < 50; call += 1) {

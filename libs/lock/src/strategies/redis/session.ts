@@ -54,6 +54,9 @@ const COMMANDS_A_PACKET = 16;
 /** A server that owes an answer and is silent for this long is given up: a half-open connection never says so itself. */
 const LONGEST_SILENCE = 2_000;
 
+/** How long (milliseconds) replicas may take to confirm a grant. Other locks' commands wait behind it. */
+const REPLICATION_LIMIT = 500;
+
 /** A channel that nobody waited for in this time (milliseconds) is unsubscribed. */
 const QUIET = 30_000;
 
@@ -108,8 +111,8 @@ export class Session {
   }
 
   /** How many replicas have all that this connection wrote so far. Blocks the connection meanwhile. */
-  replicated(replicas: number, limit: number): Promise<number> {
-    return this.commands.wait(replicas, limit);
+  replicated(replicas: number): Promise<number> {
+    return this.commands.wait(replicas, REPLICATION_LIMIT);
   }
 
   subscribe(channel: string): Promise<unknown> {
