@@ -72,7 +72,7 @@ export class Acquisition {
         continue;
       }
       if (attempt.outcome === 'unanswered') throw this.unavailable(attempt);
-      if (runOffs === 0 || !(await this.isUndecided())) throw this.busy();
+      if (runOffs === 0 || !(await this.isUndecided(attempt))) throw this.busy();
       runOffs -= 1;
       await this.wait.sleep(Math.random() * LONGEST_RUN_OFF_PAUSE);
     }
@@ -84,11 +84,11 @@ export class Acquisition {
     // Also when its holder dies at once, nobody else gets the lock before `holdAtLeast`.
     const duration = Math.ceil(Math.max(ttl, holdAtLeast > 0 ? quorum.durationFor(holdAtLeast) : 0));
     const askedAt = now();
-    const { ballot, result } = quorum.acquire(name, duration, ttl);
+    const { ballot, result, settled } = quorum.acquire(name, duration, ttl);
     const value = await this.valueUnlessInterrupted(result);
     const { failures } = ballot;
     if (value === undefined) {
-      return { outcome: ballot.outcome === 'refused' ? 'refused' : 'unanswered', failures };
+      return { outcome: ballot.outcome === 'refused' ? 'refused' : 'unanswered', failures, settled };
     }
     const elapsed = elapsedSince(askedAt);
     if (quorum.validityOf(duration) - elapsed < ttl / 2) {
@@ -96,7 +96,7 @@ export class Acquisition {
       const reason =
         `the answers of its nodes took ${Math.round(elapsed)} ms, which leaves too little of a lease of ${duration} ms. ` +
         'Use a longer ttl, or find out what stops this process or the nodes';
-      return { outcome: 'unanswered', failures, reason };
+      return { outcome: 'unanswered', failures, settled, reason };
     }
     return this.grant({ value, askedAt, duration });
   }
@@ -141,9 +141,9 @@ export class Acquisition {
    * Whether nobody can hold the lock, though this call did not get it: the vote was split between callers who came at the
    * same time. "Busy" would be wrong then, and two servers that run a job would both skip it.
    */
-  private async isUndecided(): Promise<boolean> {
-    // What the last attempt got is taken back by then.
-    await this.wait.sleep(0);
+  private async isUndecided({ settled }: FailedAttempt): Promise<boolean> {
+    // Only when what the attempt got is taken back: of two who look, the later one then never sees the earlier one's.
+    await this.wait.until(settled);
     const survey = await this.wait.until(this.terms.quorum.look(this.request.name));
     return survey.hasMajority && survey.holder === undefined;
   }
@@ -194,6 +194,8 @@ interface FailedAttempt {
   /** Too few votes although enough nodes answered, or too few answers. */
   readonly outcome: 'refused' | 'unanswered';
   readonly failures: readonly NodeFailure[];
+  /** Resolves when what it got is taken back. */
+  readonly settled: Promise<void>;
   /** Said instead of who gave no answer. */
   readonly reason?: string;
 }
