@@ -146,8 +146,10 @@ export type FencedBy = 'sequence' | 'lease';
 export type DatabaseFailure =
   /** Somebody else held the lock for the whole wait time. */
   | 'busy'
-  /** A deadlock or a conflict: the whole transaction may be tried again. */
-  | 'conflict'
+  /** A deadlock: the whole transaction may be tried again. */
+  | 'deadlock'
+  /** The transaction reads what was before the wait: only a new transaction sees what is now. */
+  | 'snapshot'
   /** The lock table is missing, is another one, or may not be used. */
   | 'schema'
   /** The server does not know what we ask for. */

@@ -197,8 +197,8 @@ const ELAPSED = 'SELECT TIMESTAMPDIFF(MICROSECOND, begun, UTC_TIMESTAMP(6)) / 10
 const FAILURES: Readonly<Record<number, DatabaseFailure>> = {
   1205: 'busy', // ER_LOCK_WAIT_TIMEOUT, NOWAIT too
   1969: 'busy', // ER_STATEMENT_TIMEOUT: max_statement_time is over
-  1213: 'conflict', // ER_LOCK_DEADLOCK
-  1020: 'conflict', // ER_CHECKREAD: the snapshot is too old
+  1213: 'deadlock', // ER_LOCK_DEADLOCK
+  1020: 'snapshot', // ER_CHECKREAD: under stricter levels than READ COMMITTED, where the server checks it
   1146: 'schema', // ER_NO_SUCH_TABLE
   1054: 'schema', // ER_BAD_FIELD_ERROR
   4091: 'schema', // ER_UNKNOWN_SEQUENCES

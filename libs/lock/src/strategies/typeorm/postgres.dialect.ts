@@ -178,8 +178,8 @@ const NOW = '(extract(epoch FROM clock_timestamp()) * 1000)::bigint';
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const FAILURES: Readonly<Record<string, DatabaseFailure>> = {
   '55P03': 'busy', // lock_not_available: `lock_timeout` is over
-  '40P01': 'conflict', // deadlock_detected
-  '40001': 'conflict', // serialization_failure
+  '40P01': 'deadlock', // deadlock_detected
+  '40001': 'snapshot', // serialization_failure: only under stricter levels than READ COMMITTED
   '42601': 'unsupported', // syntax_error: the server is too old, or another one that speaks the same protocol
   '42883': 'unsupported', // undefined_function
   '42P01': 'schema', // undefined_table, a sequence too
