@@ -139,7 +139,7 @@ export class FencedCall {
     if (this.request.signal.aborted) return this.lost();
     if (error instanceof LockError) return error;
     const failure = database.dialect.failureOf(error);
-    if (failure !== 'busy' && failure !== 'conflict') return database.failure(error, key);
+    if (failure !== 'busy' && failure !== 'deadlock') return database.failure(error, key);
     return new LockBusyError({
       key,
       strategy: database.strategy,

@@ -119,8 +119,9 @@ export class JoinedAcquisition {
     if (limit.signal.aborted) return limit.signal.reason;
     if (error instanceof LockError) return error;
     const failure = database.dialect.failureOf(error);
-    // The work of this transaction has begun, so a conflict can't be tried again here: whoever began it may.
-    return failure === 'busy' || failure === 'conflict'
+    if (failure === 'snapshot') return this.tooStrict('repeatable read or stricter', error);
+    // The work of this transaction has begun, so it can't be tried again here: whoever began it may.
+    return failure === 'busy' || failure === 'deadlock'
       ? this.busy(error)
       : database.failure(error, target.name);
   }
@@ -138,12 +139,12 @@ export class JoinedAcquisition {
     });
   }
 
-  private tooStrict(isolation: string): LockConfigurationError {
+  private tooStrict(isolation: string, cause?: unknown): LockConfigurationError {
     const { database, target } = this.parts;
     return new LockConfigurationError(
       `"${target.name}" can't be locked inside a transaction with the isolation level "${isolation}": what it reads is as ` +
         'old as its first query, so it would not see what the last holder wrote. Use READ COMMITTED, or lock outside.',
-      { key: target.name, strategy: database.strategy },
+      { key: target.name, strategy: database.strategy, cause },
     );
   }
 }

@@ -51,7 +51,7 @@ export class OwnAcquisition {
 
   private async tryUntilGranted(): Promise<OwnGrant> {
     const { limit, deadlockRetries } = this.parts;
-    for (let conflicts = 0; ;) {
+    for (let retries = 0; ;) {
       try {
         return await this.tryOnce();
       } catch (error) {
@@ -62,10 +62,10 @@ export class OwnAcquisition {
           if (!isOverInTime) throw this.busy(error);
           continue;
         }
-        if (this.failureOf(error) !== 'conflict') throw this.tell(error);
-        conflicts += 1;
-        if (conflicts > deadlockRetries) throw this.busy(error);
-        await pause(Math.random() * LONGEST_JITTER * conflicts, limit.signal);
+        if (!RETRIED.has(this.failureOf(error))) throw this.tell(error);
+        retries += 1;
+        if (retries > deadlockRetries) throw this.busy(error);
+        await pause(Math.random() * LONGEST_JITTER * retries, limit.signal);
       }
     }
   }
@@ -206,6 +206,9 @@ class HeldOver extends Error {
     super(`kept by the holdAtLeast of an earlier holder for another ${Math.ceil(heldFor)} ms`);
   }
 }
+
+/** What another try may get around. */
+const RETRIED: ReadonlySet<DatabaseFailure | undefined> = new Set(['deadlock', 'snapshot']);
 
 /** Milliseconds. */
 const LONGEST_JITTER = 50;
