@@ -4,6 +4,12 @@ import { isLost, joinTransactions, type LeasePart } from './lease-part.js';
 import type { LockStrategy } from './lock-strategy.js';
 import { TransactionScope } from './transaction-scope.js';
 
+/** A part that could not be given back. */
+export interface ReleaseFailure {
+  readonly part: LeasePart;
+  readonly error: unknown;
+}
+
 /** What a {@link Lease} is made with. */
 export interface LeaseTerms {
   readonly keys: readonly string[];
@@ -12,7 +18,7 @@ export interface LeaseTerms {
   /** Milliseconds after which the lease gives up by itself. */
   readonly holdAtMost: number | undefined;
   /** Told once, when the locks were given back. */
-  readonly onReleased: (failures: readonly { readonly part: LeasePart; readonly error: unknown }[]) => void;
+  readonly onReleased: (failures: readonly ReleaseFailure[]) => void;
 }
 
 /**
@@ -102,35 +108,36 @@ export class Lease implements AsyncDisposable {
    * @throws {LockLostError} the lock was lost.
    */
   assertHeld(): void {
-    if (this.isLost) throw this.signal.reason;
     if (this.parts.length === 0) {
       throw this.notOwned(
         "runs without its lock, because the store can't be reached and whenUnavailable is 'run'",
       );
     }
-    if (this.isReleased) throw this.notOwned('was released');
+    const loss = this.loss();
+    if (loss !== undefined) throw loss;
   }
 
   /**
    * Runs work inside of the lock: calls that it makes enter the same lock again, and its queries join the lock's
    * transaction where there is one.
    */
-  async run<T>(work: () => Promise<T>): Promise<T> {
-    if (this.parts.length > 0) this.assertHeld();
-    if (this.work === 'failed' && this.scope !== undefined) {
-      throw this.notOwned('is to be rolled back, because work inside of it failed');
-    }
+  run<T>(work: () => Promise<T>): Promise<T> {
+    const refusal = this.refusal();
+    if (refusal !== undefined) return Promise.reject(refusal);
     this.work = 'running';
-    try {
-      const result = await insideLease({ lease: this, scope: this.scope }, () =>
-        joinTransactions(this.parts, work),
-      );
-      this.work = 'succeeded';
-      return result;
-    } catch (error) {
-      this.work = 'failed';
-      throw error;
-    }
+    const joined = this.parts.some((part) => part.lease.transaction !== undefined)
+      ? () => joinTransactions(this.parts, work)
+      : work;
+    return insideLease({ lease: this, scope: this.scope }, joined).then(
+      (result) => {
+        this.work = 'succeeded';
+        return result;
+      },
+      (error: unknown) => {
+        this.work = 'failed';
+        throw error;
+      },
+    );
   }
 
   /**
@@ -158,9 +165,33 @@ export class Lease implements AsyncDisposable {
     return this.terms.parts;
   }
 
-  private async giveBack(): Promise<void> {
+  /** Why nothing can run inside of this lease. */
+  private refusal(): Error | undefined {
+    if (this.work === 'failed' && this.endsTransaction) {
+      return this.notOwned('is to be rolled back, because work inside of it failed');
+    }
+    return this.parts.length === 0 ? undefined : this.loss();
+  }
+
+  private loss(): Error | undefined {
+    if (this.isLost) return this.signal.reason as Error;
+    return this.isReleased ? this.notOwned('was released') : undefined;
+  }
+
+  private giveBack(): Promise<void> {
+    const [only] = this.parts;
+    if (this.endsTransaction || this.parts.length !== 1 || only === undefined) return this.giveAllBack();
     this.overtime?.stop();
-    const failures: { part: LeasePart; error: unknown }[] = [];
+    const released = only.borrowed ? Promise.resolve() : only.lease.release();
+    return released.then(
+      () => this.terms.onReleased([]),
+      (error: unknown) => this.terms.onReleased([{ part: only, error }]),
+    );
+  }
+
+  private async giveAllBack(): Promise<void> {
+    this.overtime?.stop();
+    const failures: ReleaseFailure[] = [];
     try {
       if (this.endsTransaction && this.work === 'succeeded') await this.commit();
     } finally {

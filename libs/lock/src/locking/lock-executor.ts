@@ -48,7 +48,7 @@ export class LockExecutor {
     }
     const { instrumentation } = this.parts;
     const inside = (): Promise<T> => this.runInside(lease, call, options, work);
-    if (instrumentation === undefined) return inside();
+    if (instrumentation === undefined) return await inside();
     return instrumentation.hold(eventOf(call, lease.key, lease.parts[0]?.strategyName), inside);
   }
 

@@ -25,10 +25,10 @@ describe('the warning of a slow wait', () => {
   afterAll(() => warn.mockRestore());
 
   it('comes at half the wait time, and says who holds the lock and how many wait, but no id', async () => {
-    new SlowWaits().watch(busy, event, 5_000);
-    await jest.advanceTimersByTimeAsync(2_499);
+    new SlowWaits().began(busy, event, 5_000);
+    await jest.advanceTimersByTimeAsync(2_400);
     expect(warn).not.toHaveBeenCalled();
-    await jest.advanceTimersByTimeAsync(1);
+    await jest.advanceTimersByTimeAsync(100);
     expect(warn).toHaveBeenCalledWith(
       expect.stringMatching(
         /^Shop\.sell has waited 2\.5 s for stock:<id>, 3 in the queue, held by server 1 since 2030-01-01T10:00:00\.000Z\./,
@@ -38,25 +38,26 @@ describe('the warning of a slow wait', () => {
 
   it('comes once in a while, however many wait', async () => {
     const waits = new SlowWaits();
-    for (let caller = 0; caller < 100; caller += 1) waits.watch(busy, event, 5_000);
+    for (let caller = 0; caller < 100; caller += 1) waits.began(busy, event, 5_000);
     await jest.advanceTimersByTimeAsync(5_000);
     expect(warn).toHaveBeenCalledTimes(1);
-    waits.watch(busy, event, 60_000);
+    waits.began(busy, event, 60_000);
     await jest.advanceTimersByTimeAsync(30_000);
     expect(warn).toHaveBeenCalledTimes(2);
   });
 
   it('does not come when the wait is over, was short, or never ends', async () => {
     const waits = new SlowWaits();
-    waits.watch(busy, event, 5_000)?.();
-    waits.watch(busy, event, 999);
-    waits.watch(busy, event, Infinity);
+    const over = waits.began(busy, event, 5_000);
+    if (over !== undefined) waits.ended(over);
+    waits.began(busy, event, 999);
+    waits.began(busy, event, Infinity);
     await jest.advanceTimersByTimeAsync(60_000);
     expect(warn).not.toHaveBeenCalled();
   });
 
   it('comes all the same when the store can not be asked', async () => {
-    new SlowWaits().watch(
+    new SlowWaits().began(
       strategyThat(() => Promise.reject(new Error('down'))),
       event,
       5_000,

@@ -8,17 +8,41 @@ const WORTH_WATCHING = 1_000;
 /** One key that everybody waits for must not fill the log: a warning for a method comes once in this many milliseconds. */
 const QUIET_TIME = 10_000;
 
+/** How exactly half the wait time is met, in milliseconds. */
+const LOOK_INTERVAL = 100;
+
 /** Warns when a call has waited half its `waitTime`, with what a person needs to act on it. */
 export class SlowWaits {
   private readonly logger = new Logger('DistributedLock');
+  private readonly waits = new Set<Wait>();
   private readonly quietUntil = new Map<string, number>();
+  /** One timer for all waits: a timer for each would cost every call more than the rest of this. */
+  private timer: NodeJS.Timeout | undefined;
 
-  /** Watches one wait until the returned function is called; undefined where there is nothing to watch. */
-  watch(strategy: LockStrategy, event: LockEvent, waitTime: number): (() => void) | undefined {
+  /** Watches one wait until {@link ended}; undefined where there is nothing to watch. */
+  began(strategy: LockStrategy, event: LockEvent, waitTime: number): Wait | undefined {
     if (waitTime < WORTH_WATCHING || waitTime === Infinity) return undefined;
-    const half = waitTime / 2;
-    const timer = setTimeout(() => void this.warn(strategy, event, half), half).unref();
-    return () => clearTimeout(timer);
+    const wait = { strategy, event, startedAt: performance.now(), half: waitTime / 2 };
+    this.waits.add(wait);
+    this.timer ??= setInterval(() => this.look(), LOOK_INTERVAL).unref();
+    return wait;
+  }
+
+  ended(wait: Wait): void {
+    this.waits.delete(wait);
+  }
+
+  private look(): void {
+    if (this.waits.size === 0) {
+      clearInterval(this.timer);
+      this.timer = undefined;
+    }
+    const now = performance.now();
+    for (const wait of this.waits) {
+      if (now - wait.startedAt < wait.half) continue;
+      this.waits.delete(wait);
+      void this.warn(wait.strategy, wait.event, now - wait.startedAt);
+    }
   }
 
   private async warn(
@@ -36,6 +60,14 @@ export class SlowWaits {
         'If that is usual, make the work shorter, lock less, or lower waitTime to turn callers away sooner.',
     );
   }
+}
+
+/** One call that waits. */
+export interface Wait {
+  readonly strategy: LockStrategy;
+  readonly event: LockEvent;
+  readonly startedAt: number;
+  readonly half: number;
 }
 
 async function whoAndHowMany(strategy: LockStrategy, key: string): Promise<string> {
