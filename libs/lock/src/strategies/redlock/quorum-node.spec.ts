@@ -1,5 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { Redis } from 'ioredis';
+import { Redis as Redis5 } from 'ioredis5';
 import { eventually } from '../../../../../test/support/eventually';
 import { Masters, outcome, wish } from '../../../../../test/support/redlock/masters';
 import { quorumLock } from './quorum-lock.js';
@@ -20,42 +21,45 @@ describe('a node of quorumLock', () => {
     await masters.stop();
   });
 
-  const ownClient = (index: number, options: { keyPrefix?: string; db?: number }): Redis => {
-    const client = new Redis(masters.servers[index]?.url ?? '', { ...options, connectionName: 'theirs' });
-    clients.push(client);
-    return client;
-  };
-
-  it('may be a URL, options, a client or the token of one: what is theirs stays as it is', async () => {
-    const [first, second, third] = masters.servers;
-    const handed = ownClient(0, { keyPrefix: 'shop:', db: 3 });
-    const provided = ownClient(1, { db: 1 });
-    await provided.select(2);
-    const before = [handed, provided].map(traitsOf);
-    const factory = quorumLock({
-      nodes: [handed, 'REDIS', { host: '127.0.0.1', port: third?.port, keyPrefix: 'theirs:' }],
-      prefix: 'p:',
-    });
-    const lock = factory({ strategy: 'quorum', get: <T>() => provided as T });
-    await lock.connect?.();
-    const lease = await lock.acquire(wish({ name: 'stock:{1}' }));
-    const value = await handed.get('p:stock:{1}');
-    expect(value).toMatch(/^[0-9a-f]{32}$/);
-    expect(await provided.get('p:stock:{1}')).toBe(value);
-    if (third !== undefined) expect(await masters.client(third).get('theirs:p:stock:{1}')).toBe(value);
-    await lease.release();
-    await lock.close?.();
-    expect([handed, provided].map(traitsOf)).toEqual(before);
-    expect(await handed.client('GETNAME')).toBe('theirs');
-    expect(await handed.ping()).toBe('PONG');
-    for (const server of [first, second, third]) {
-      if (server === undefined) continue;
-      await eventually('no connection of the lock is left', async () => {
-        const list = String(await masters.client(server).client('LIST'));
-        return !list.includes('nestjs-distributed-lock');
+  it.each([
+    ['ioredis 6', Redis],
+    ['ioredis 5', Redis5 as unknown as typeof Redis],
+  ])(
+    'may be a URL, options, a client of %s or the token of one, which stay as they are',
+    async (_, Client) => {
+      const [first, second, third] = masters.servers;
+      const handed = new Client(first?.url ?? '', { keyPrefix: 'shop:', db: 3, connectionName: 'theirs' });
+      clients.push(handed);
+      const provided = new Client(second?.url ?? '', { db: 1, connectionName: 'theirs' });
+      clients.push(provided);
+      await provided.select(2);
+      await handed.ping();
+      const before = [handed, provided].map(traitsOf);
+      const factory = quorumLock({
+        nodes: [handed, 'REDIS', { host: '127.0.0.1', port: third?.port, keyPrefix: 'theirs:' }],
+        prefix: 'p:',
       });
-    }
-  });
+      const lock = factory({ strategy: 'quorum', get: <T>() => provided as T });
+      await lock.connect?.();
+      const lease = await lock.acquire(wish({ name: 'stock:{1}' }));
+      const value = await handed.get('p:stock:{1}');
+      expect(value).toMatch(/^[0-9a-f]{32}$/);
+      expect(await provided.get('p:stock:{1}')).toBe(value);
+      if (third !== undefined) expect(await masters.client(third).get('theirs:p:stock:{1}')).toBe(value);
+      await lease.release();
+      await lock.close?.();
+      expect([handed, provided].map(traitsOf)).toEqual(before);
+      expect(await handed.client('GETNAME')).toBe('theirs');
+      expect(await handed.ping()).toBe('PONG');
+      for (const server of [first, second, third]) {
+        if (server === undefined) continue;
+        await eventually('no connection of the lock is left', async () => {
+          const list = String(await masters.client(server).client('LIST'));
+          return !list.includes('nestjs-distributed-lock');
+        });
+      }
+    },
+  );
 
   it('must be a server of its own: one that votes twice is refused, whatever its addresses', async () => {
     const [first, second] = masters.servers;
@@ -113,7 +117,7 @@ describe('a node of quorumLock', () => {
     await (await waiting).release();
   });
 
-  it('fills no log: one line when it goes, one when it is back, whatever is tried meanwhile', async () => {
+  it('fills no log: one line when it goes, one when it is back, whatever is tried meanwhile, and none when it goes on so', async () => {
     const lock = await masters.lock();
     await Promise.all(masters.servers.slice(0, 2).map((server) => server.kill()));
     for (let round = 0; round < 30; round += 1) await outcome(lock.acquire(wish({ waitTime: 30 })));
@@ -124,6 +128,13 @@ describe('a node of quorumLock', () => {
       'they are back',
       () => lines.filter((line) => line.includes('answers again')).length === 2,
     );
+    expect(lines).toHaveLength(4);
+    await masters.servers[0]?.restart({ keepData: true });
+    await eventually(
+      'the lock is connected to it',
+      async () => (await connectionsOf(masters, 0)).length === 1,
+    );
+    await (await lock.acquire(wish({ waitTime: 10_000 }))).release();
     expect(lines).toHaveLength(4);
   });
 
