@@ -20,7 +20,7 @@ module.exports = {
   globalSetup: '<rootDir>/test/support/servers/global-setup.ts',
   testEnvironment: '<rootDir>/test/support/servers/server-environment.ts',
   transform: { '^.+\\.(t|j|mj)s$': swc },
-  transformIgnorePatterns: ['/node_modules/(?!@nestjs/)'],
+  transformIgnorePatterns: ['/node_modules/(?!@nestjs/|(?:.*/)?content-disposition/)'],
   moduleNameMapper: {
     '^nestjs-distributed-lock$': '<rootDir>/libs/lock/src/index.ts',
     '^nestjs-distributed-lock/(redis|redlock|typeorm)$': '<rootDir>/libs/lock/src/strategies/$1/index.ts',
