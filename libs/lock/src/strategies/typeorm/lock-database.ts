@@ -14,6 +14,8 @@ export interface LockDatabaseParts {
   readonly dataSourceName: string | undefined;
   /** For errors. */
   readonly strategy: string;
+  /** Said by the user, or not. */
+  readonly isolationLevel?: 'READ COMMITTED';
 }
 
 export interface Reach {
@@ -37,6 +39,7 @@ export class LockDatabase {
   constructor(private readonly parts: LockDatabaseParts) {
     this.dataSource = parts.dataSource;
     this.dialect = dialectOf(this.dataSource);
+    this.checkIsolation();
     this.table = lockTableOf(this.dataSource);
     this.stopJoining = joinQueries(this.dataSource);
   }
@@ -179,6 +182,18 @@ export class LockDatabase {
     if (this.dataSource.options.synchronize === true) await this.createTable(reach);
     await this.run(this.dialect.checkTable(this.table), reach);
     this.tableIsThere = true;
+  }
+
+  private checkIsolation(): void {
+    const { isolationLevel } = this.dataSource.options as { readonly isolationLevel?: string };
+    if (isolationLevel === undefined || isolationLevel === 'READ COMMITTED') return;
+    if (this.parts.isolationLevel === 'READ COMMITTED') return;
+    throw new LockConfigurationError(
+      `The data source's isolation level is ${isolationLevel}, but inside of a lock it must be READ COMMITTED: under a ` +
+        'stricter one a transaction reads what was before it waited for the lock, or fails. If READ COMMITTED is right ' +
+        "for locked methods, say so with the option isolationLevel: 'READ COMMITTED' of typeormLock() and typeormTransactions().",
+      { strategy: this.strategy },
+    );
   }
 
   /** `synchronize` asks for whatever is missing to be made: the sequence is no part of any entity. */

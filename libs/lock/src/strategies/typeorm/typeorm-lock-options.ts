@@ -52,6 +52,13 @@ export interface TypeormLockOptions {
    */
   readonly shutdownTimeout?: number;
   /**
+   * The isolation level inside of locks. There is no other, for under a stricter one the method would read what was before
+   * it waited; to be said only where the data source asks for a stricter level, which is an error at the start without it.
+   *
+   * @defaultValue 'READ COMMITTED'
+   */
+  readonly isolationLevel?: 'READ COMMITTED';
+  /**
    * The entity manager of a transaction that something else has opened around the call, for libraries that can't be seen
    * from outside: `() => txHost.tx` for `@nestjs-cls/transactional`. The lock is then taken in that transaction and ends
    * with it. Transactions of `typeorm-transactional` are found without this.

@@ -32,6 +32,7 @@ export function typeormLock(options: TypeormLockOptions = {}): LockStrategyFacto
           dataSource: findDataSource(nest, resolved.dataSource),
           dataSourceName: resolved.dataSource,
           strategy: nest.strategy,
+          isolationLevel: resolved.isolationLevel,
         }),
     );
 }

@@ -36,6 +36,13 @@ export interface TypeormTransactionsOptions {
    */
   readonly waitTime?: number;
   /**
+   * The isolation level inside of locks. There is no other, for under a stricter one the method would read what was before
+   * it waited; to be said only where the data source asks for a stricter level, which is an error at the start without it.
+   *
+   * @defaultValue 'READ COMMITTED'
+   */
+  readonly isolationLevel?: 'READ COMMITTED';
+  /**
    * The entity manager of a transaction that something else has opened around the call: `() => txHost.tx` for
    * `@nestjs-cls/transactional`. The method then runs in that transaction.
    */
@@ -109,7 +116,12 @@ class TypeormTransactions extends LockTransactions {
     let database = this.databases.get(dataSourceName);
     if (database === undefined) {
       const dataSource = findDataSource(this.nest, dataSourceName);
-      database = new LockDatabase({ dataSource, dataSourceName, strategy: this.nest.strategy });
+      database = new LockDatabase({
+        dataSource,
+        dataSourceName,
+        strategy: this.nest.strategy,
+        isolationLevel: this.options.isolationLevel,
+      });
       this.databases.set(dataSourceName, database);
     }
     return database;
