@@ -1,6 +1,6 @@
 import { createServer, type Server } from 'node:net';
 import type { AddressInfo } from 'node:net';
-import { DataSource, type DataSourceOptions } from 'typeorm';
+import { DataSource } from 'typeorm';
 import { contextOf } from '../../../../../test/support/typeorm/lock-data-source';
 import { outcome, wish } from '../../../../../test/support/typeorm/lock-bench';
 import { Order, Stock } from '../../../../../test/support/typeorm/stock.entity';
