@@ -149,6 +149,21 @@ class CartController {
   }
 }
 
+@Controller('templates')
+class TemplatesController {
+  @Get('one/:id')
+  @UseInterceptors(DistributedLockInterceptor.of('cart:<user.id>:<params.id>'))
+  one(): { keys: unknown } {
+    return { keys: currentLease()?.keys };
+  }
+
+  @Get('several')
+  @UseInterceptors(DistributedLockInterceptor.of(['tenant:<headers.x-tenant>', 'cart:<user.id>']))
+  several(): { keys: unknown } {
+    return { keys: currentLease()?.keys };
+  }
+}
+
 @Controller('impatient')
 @UseInterceptors(
   { intercept: (_context, next) => next.handle().pipe(timeout(50)) },
@@ -199,7 +214,7 @@ const ADAPTERS = { Express: () => new ExpressAdapter(), Fastify: () => new Fasti
 async function start(platform: keyof typeof ADAPTERS, http?: LockHttpOptions): Promise<INestApplication> {
   @Module({
     imports: [LockModule.forRoot({ http })],
-    controllers: [StockController, CartController, ImpatientController],
+    controllers: [StockController, CartController, ImpatientController, TemplatesController],
     providers: [Stock],
   })
   class App {}
@@ -312,6 +327,18 @@ describe.each(['Express', 'Fastify'] as const)('DistributedLockInterceptor on %s
 
   it('refuses a request that makes no key', async () => {
     expect((await get('/cart/key').answer).status).toBe(500);
+    expect((await get('/templates/one/5').answer).status).toBe(500);
+    expect((await get('/templates/several', { 'x-user': '7' }).answer).status).toBe(500);
+  });
+
+  it('fills templates from the request, and lets no value reach beyond its segment', async () => {
+    expect((await get('/templates/one/5', { 'x-user': '7:5' }).answer).body).toEqual({
+      keys: ['cart:7%3A5:5'],
+    });
+    const headers = { 'x-user': '7', 'x-tenant': 'acme' };
+    expect((await get('/templates/several', headers).answer).body).toEqual({
+      keys: ['cart:7', 'tenant:acme'],
+    });
   });
 
   it('locks once where interceptor and decorator lock the same', async () => {
@@ -385,6 +412,16 @@ describe('the answers', () => {
     [{ bussy: 423 } as LockHttpOptions, 'there is no option "bussy"'],
   ])('can not be %j', async (http, message) => {
     await expect(start('Express', http)).rejects.toThrow(message);
+  });
+
+  it.each([
+    ['cart:<0>', /<0>, which is no property of a request.*<user\.id>, <params\.id> or <headers\.x-tenant>/],
+    ['cart:<this.id>', /<this\.id>, which is no property of a request/],
+    ['cart:<user..id>', /<user\.\.id>, which is no property of a request/],
+    ['cart:{user}', /DistributedLockInterceptor\.of has braces/],
+    ['', /is an empty string/],
+  ])('are refused with the key "%s" when the class is defined', (key, message) => {
+    expect(() => DistributedLockInterceptor.of(key)).toThrow(message);
   });
 
   it('are refused with wrong options of a lock when the class is defined', () => {
