@@ -147,15 +147,6 @@ export const refused = () =>
       yield 1;
     }
 
-    // Only the type check and esbuild say so: swc leaves the decorator out, and nothing of ours is ever called.
-    // @ts-expect-error decorators are not valid on private names; make it private to TypeScript instead
-    @DistributedLock('stock')
-    async #hidden(): Promise<void> {}
-
-    callHidden(): Promise<void> {
-      return this.#hidden();
-    }
-
     // @ts-expect-error a static method belongs to no application
     @DistributedLock('stock')
     static async ofTheClass(): Promise<void> {}
