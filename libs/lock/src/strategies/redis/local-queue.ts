@@ -173,9 +173,13 @@ export class LocalQueue implements GrantHost, ReleaseHost {
   send(sending: QueueSending): boolean {
     const { session, epoch, asking } = this;
     if (session === undefined || this.rerouting) return false;
+    const { script, keys, args } = sending;
     session.run({
-      ...sending,
+      script,
+      keys,
+      args,
       asking,
+      wanted: () => sending.wanted?.() ?? true,
       replied: (reply, sentAt) => sending.replied(reply, sentAt, session, epoch === this.epoch),
       failed: (error) => {
         if (error instanceof SessionLostError || epoch !== this.epoch) return sending.lost?.(error);

@@ -25,8 +25,6 @@ interface Release {
   done(): void;
 }
 
-/** How long `release()` keeps its caller when Redis does not answer; it is sent again without them. */
-const LONGEST_WAIT = 1_000;
 /** Redis refuses it again and again (an ACL): the lease ends by itself. */
 const MOST_ATTEMPTS = 100;
 
@@ -41,18 +39,13 @@ export class Releases {
   }
 
   /**
-   * Gives a grant back. Resolves when Redis knows; or when the connection is lost or Redis is slow, for it is no error
-   * of finished work, and the release is sent again by itself.
+   * Gives a grant back. Resolves when Redis knows; or when the connection is lost (a silent one is soon) or Redis answers
+   * with an error, for that is none of finished work, and the release is sent again by itself.
    */
   add(token: number, holdLeft: number): Promise<void> {
     return new Promise((resolve) => {
-      const limit = setTimeout(resolve, LONGEST_WAIT);
-      const done = (): void => {
-        clearTimeout(limit);
-        resolve();
-      };
       const closedUntil = holdLeft > 0 ? this.host.clock.now() + holdLeft : 0;
-      const release: Release = { token, closedUntil, attempts: 0, done };
+      const release: Release = { token, closedUntil, attempts: 0, done: resolve };
       this.outstanding.set(token, release);
       this.send(release);
     });
@@ -86,6 +79,7 @@ export class Releases {
         this.host.forgetIfIdle();
       },
       failed: () => {
+        release.done();
         if (release.attempts < MOST_ATTEMPTS) return this.host.retrySoon();
         this.forget(release);
         this.host.forgetIfIdle();

@@ -125,5 +125,6 @@ function parseGrant(text: string): GrantNote {
 
 /** A ticket or token as the scripts want it: 16 digits. */
 export function sixteenDigits(value: number): string {
-  return String(value).padStart(16, '0');
+  const digits = String(value);
+  return digits.length === 16 ? digits : digits.padStart(16, '0');
 }
