@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Redis } from 'ioredis';
-import type { LockRequest, LockStrategy } from 'nestjs-distributed-lock';
+import type { LockRequest, LockStrategy, LockStrategyFactory } from 'nestjs-distributed-lock';
 import { quorumLock, type QuorumLockOptions } from 'nestjs-distributed-lock/redlock';
 import { eventually } from '../eventually';
 import { type RedisServer, startRedis } from '../servers/redis-server';
@@ -22,15 +22,17 @@ export class Masters {
 
   /** A strategy as an application has it: built, and connected. */
   async lock(options: Partial<QuorumLockOptions> = {}): Promise<LockStrategy> {
-    const factory = quorumLock({ nodes: this.urls, retryDelay: 20, retryJitter: 20, ...options });
-    const strategy = factory({
-      strategy: 'quorum',
-      get: () => {
-        throw new Error('there is no such provider');
-      },
-    });
-    this.strategies.push(strategy);
+    const strategy = this.build(
+      quorumLock({ nodes: this.urls, retryDelay: 20, retryJitter: 20, ...options }),
+    );
     await strategy.connect?.();
+    return strategy;
+  }
+
+  /** A strategy that is not connected yet; closed with the others. */
+  build(factory: LockStrategyFactory, provided?: unknown): LockStrategy {
+    const strategy = factory({ strategy: 'quorum', get: <T>() => provided as T });
+    this.strategies.push(strategy);
     return strategy;
   }
 

@@ -39,7 +39,7 @@ describe('a node of quorumLock', () => {
         nodes: [handed, 'REDIS', { host: '127.0.0.1', port: third?.port, keyPrefix: 'theirs:' }],
         prefix: 'p:',
       });
-      const lock = factory({ strategy: 'quorum', get: <T>() => provided as T });
+      const lock = masters.build(factory, provided);
       await lock.connect?.();
       const lease = await lock.acquire(wish({ name: 'stock:{1}' }));
       const value = await handed.get('p:stock:{1}');
