@@ -51,6 +51,24 @@ describe('the lock in memory', () => {
     await drained;
   });
 
+  it('lets one in when a lock is released by force twice at once', async () => {
+    await locks.acquire(request('stock:1'));
+    const waiting = [1, 2].map(() => locks.acquire(request('stock:1')));
+    const released = ['stock:1', 'stock:1'].map(async (name) => locks.forceRelease?.(name));
+    expect(await Promise.all(released)).toEqual([true, false]);
+    const first = await waiting[0];
+    expect(await locks.inspect?.('stock:1')).toMatchObject({ token: first?.token, waiters: ['waiter 1'] });
+    await first?.release();
+    await (await waiting[1])?.release();
+  });
+
+  it('leaves a lock that is just being taken to who takes it', async () => {
+    const taking = locks.acquire(request('stock:1'));
+    expect(await locks.forceRelease?.('stock:1')).toBe(false);
+    await expect(locks.acquire(request('stock:1', { waitTime: 0 }))).rejects.toBeInstanceOf(LockBusyError);
+    await (await taking).release();
+  });
+
   it('does not wait for a holder longer than the limit', async () => {
     await locks.acquire(request('stock:1'));
     await locks.drain?.();

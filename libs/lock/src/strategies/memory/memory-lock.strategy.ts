@@ -69,7 +69,8 @@ export class MemoryLockStrategy extends LockStrategy {
 
   override forceRelease(name: string): Promise<boolean> {
     const lock = this.locks.get(name);
-    if (lock === undefined) return Promise.resolve(false);
+    // Without either the turn is on its way to the next holder, who did not have it yet: passed on twice, two would have it.
+    if (lock?.holder === undefined && lock?.heldOver === undefined) return Promise.resolve(false);
     lock.holder?.lose('it was released by force');
     this.handOn(name, lock);
     return Promise.resolve(true);
