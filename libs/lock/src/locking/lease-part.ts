@@ -5,8 +5,8 @@ export interface LeasePart {
   readonly strategyName: string;
   readonly strategy: LockStrategy;
   readonly lease: StrategyLease;
-  /** Another call of this async context took it and will release it; this one is only inside of it too. */
-  readonly borrowed: boolean;
+  /** The lease of another call of this async context that took it and will release it: this one is only inside of it too. */
+  readonly borrowedFrom: { readonly isReleased: boolean } | undefined;
 }
 
 /** Runs work inside of the transactions of the locks that are held, so that its queries, and its locks, join them. */
@@ -14,6 +14,11 @@ export function joinTransactions<T>(parts: readonly LeasePart[], work: () => Pro
   return parts.reduceRight<() => Promise<T>>((inner, { lease: { transaction } }) => {
     return transaction === undefined ? inner : () => transaction.run(inner);
   }, work)();
+}
+
+/** Whether the lease that has this part took it, and so will release it. */
+export function isOwn({ borrowedFrom }: LeasePart): boolean {
+  return borrowedFrom === undefined;
 }
 
 /** Whether the lock was lost; asks for no signal that does not exist yet. */

@@ -1,6 +1,6 @@
 import { LockLostError, LockNotOwnedError } from './lock-error.js';
 import { insideLease, openScope } from './lock-context.js';
-import { isLost, joinTransactions, type LeasePart } from './lease-part.js';
+import { isLost, isOwn, joinTransactions, type LeasePart } from './lease-part.js';
 import type { LockStrategy } from './lock-strategy.js';
 import { TransactionScope } from './transaction-scope.js';
 
@@ -25,7 +25,7 @@ export interface LeaseTerms {
  * A lock that is held, or several. Release it, or let `await using` do so.
  *
  * With a strategy whose lock is a database transaction (`typeormLock`), what {@link Lease.run} writes belongs to that
- * transaction: it is committed by the release when the last work succeeded, and rolled back otherwise.
+ * transaction: it is committed by the release when all of it succeeded, and rolled back otherwise.
  *
  * @publicApi
  */
@@ -35,13 +35,14 @@ export class Lease implements AsyncDisposable {
   private readonly scope: TransactionScope | undefined;
   private readonly overtime: Overtime | undefined;
   private combined: AbortSignal | undefined;
-  private work: 'none' | 'running' | 'succeeded' | 'failed' = 'none';
+  private running = 0;
+  private outcome: 'none' | 'succeeded' | 'failed' = 'none';
   private releasing: Promise<void> | undefined;
 
   /** @internal */
   constructor(private readonly terms: LeaseTerms) {
     this.keys = terms.keys;
-    this.endsTransaction = terms.parts.some((part) => !part.borrowed && part.lease.transaction !== undefined);
+    this.endsTransaction = terms.parts.some((part) => isOwn(part) && part.lease.transaction !== undefined);
     this.scope = this.endsTransaction && openScope() === undefined ? new TransactionScope() : undefined;
     if (terms.holdAtMost !== undefined) this.overtime = this.limit(terms.holdAtMost);
   }
@@ -78,9 +79,9 @@ export class Lease implements AsyncDisposable {
     return Math.min(...this.parts.map((part) => part.lease.remaining), this.overtime?.remaining ?? Infinity);
   }
 
-  /** Whether the release has begun. */
+  /** Whether the release has begun: of this lease, or of the one around it whose lock this one entered again. */
   get isReleased(): boolean {
-    return this.releasing !== undefined;
+    return this.releasing !== undefined || this.parts.some(wasTakenBack);
   }
 
   /** Whether the lock was lost before it was released. */
@@ -124,17 +125,19 @@ export class Lease implements AsyncDisposable {
   run<T>(work: () => Promise<T>): Promise<T> {
     const refusal = this.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    this.work = 'running';
+    this.running += 1;
     const joined = this.parts.some((part) => part.lease.transaction !== undefined)
       ? () => joinTransactions(this.parts, work)
       : work;
     return insideLease({ lease: this, scope: this.scope }, joined).then(
       (result) => {
-        this.work = 'succeeded';
+        this.running -= 1;
+        if (this.outcome === 'none') this.outcome = 'succeeded';
         return result;
       },
       (error: unknown) => {
-        this.work = 'failed';
+        this.running -= 1;
+        this.outcome = 'failed';
         throw error;
       },
     );
@@ -154,10 +157,12 @@ export class Lease implements AsyncDisposable {
     return this.release();
   }
 
-  /** @internal */
-  partOf(strategy: LockStrategy, name: string): LeasePart | undefined {
-    if (this.isReleased) return undefined;
-    return this.parts.find((part) => part.strategy === strategy && part.lease.name === name);
+  /** @internal What a call inside of this lease borrows of it. */
+  lend(strategy: LockStrategy, name: string): LeasePart | undefined {
+    if (this.releasing !== undefined) return undefined;
+    const part = this.parts.find((each) => each.strategy === strategy && each.lease.name === name);
+    if (part === undefined || wasTakenBack(part)) return undefined;
+    return { ...part, borrowedFrom: part.borrowedFrom ?? this };
   }
 
   /** @internal */
@@ -167,7 +172,7 @@ export class Lease implements AsyncDisposable {
 
   /** Why nothing can run inside of this lease. */
   private refusal(): Error | undefined {
-    if (this.work === 'failed' && this.endsTransaction) {
+    if (this.outcome === 'failed' && this.endsTransaction) {
       return this.notOwned('is to be rolled back, because work inside of it failed');
     }
     return this.parts.length === 0 ? undefined : this.loss();
@@ -182,7 +187,7 @@ export class Lease implements AsyncDisposable {
     const [only] = this.parts;
     if (this.endsTransaction || this.parts.length !== 1 || only === undefined) return this.giveAllBack();
     this.overtime?.stop();
-    const released = only.borrowed ? Promise.resolve() : only.lease.release();
+    const released = isOwn(only) ? only.lease.release() : Promise.resolve();
     return released.then(
       () => this.terms.onReleased([]),
       (error: unknown) => this.terms.onReleased([{ part: only, error }]),
@@ -193,10 +198,10 @@ export class Lease implements AsyncDisposable {
     this.overtime?.stop();
     const failures: ReleaseFailure[] = [];
     try {
-      if (this.endsTransaction && this.work === 'succeeded') await this.commit();
+      const succeeded = this.outcome === 'succeeded' && this.running === 0;
+      if (this.endsTransaction && succeeded) await this.commit();
     } finally {
-      for (const part of this.parts.toReversed()) {
-        if (part.borrowed) continue;
+      for (const part of this.parts.filter(isOwn).reverse()) {
         await part.lease.release().catch((error: unknown) => failures.push({ part, error }));
       }
       if (this.scope !== undefined) await this.scope.end();
@@ -207,9 +212,7 @@ export class Lease implements AsyncDisposable {
   private async commit(): Promise<void> {
     if (this.isLost) throw this.signal.reason;
     if (this.scope?.loss !== undefined) throw this.scope.loss;
-    for (const { borrowed, lease } of this.parts.toReversed()) {
-      if (!borrowed) await lease.transaction?.commit();
-    }
+    for (const { lease } of this.parts.filter(isOwn).reverse()) await lease.transaction?.commit();
   }
 
   private limit(holdAtMost: number): Overtime {
@@ -218,7 +221,7 @@ export class Lease implements AsyncDisposable {
       strategy: this.parts[0]?.strategyName,
     });
     return new Overtime(holdAtMost, reason, () => {
-      this.work = 'failed';
+      this.outcome = 'failed';
       void this.release();
     });
   }
@@ -228,6 +231,11 @@ export class Lease implements AsyncDisposable {
       key: this.key,
     });
   }
+}
+
+/** Whether the lease that this part was borrowed from gave it back: the call was left behind, and outlived its lock. */
+function wasTakenBack({ borrowedFrom }: LeasePart): boolean {
+  return borrowedFrom?.isReleased === true;
 }
 
 /** The end of a lease that may not be held for ever. */

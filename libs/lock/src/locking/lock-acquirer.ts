@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { Lease } from './lease.js';
-import { isLost, joinTransactions, type LeasePart } from './lease-part.js';
+import { isLost, isOwn, joinTransactions, type LeasePart } from './lease-part.js';
 import type { ResolvedLockOptions } from './lock-call-options.js';
 import { heldNames, heldPart, openScope, waitSignals } from './lock-context.js';
 import { LockBusyError, LockConfigurationError, LockUnavailableError } from './lock-error.js';
@@ -62,7 +62,7 @@ export class LockAcquirer {
       }
       return parts;
     } catch (error) {
-      for (const { lease } of parts.reverse().filter((part) => !part.borrowed)) {
+      for (const { lease } of parts.reverse().filter(isOwn)) {
         await lease.release().catch(() => undefined);
       }
       throw error;
@@ -81,7 +81,7 @@ export class LockAcquirer {
     const held = heldPart(strategy, name);
     if (held !== undefined) {
       if (isLost(held)) throw held.lease.signal.reason as Error;
-      return { ...held, borrowed: true };
+      return held;
     }
     const event = eventOf(call, name, strategyName);
     const askedAt = performance.now();
@@ -92,7 +92,7 @@ export class LockAcquirer {
       if (events.hears('acquired')) {
         events.emit('acquired', { ...event, waited: performance.now() - askedAt, token: lease.token });
       }
-      return { strategyName, strategy, lease, borrowed: false };
+      return { strategyName, strategy, lease, borrowedFrom: undefined };
     } catch (error) {
       this.tellWhyNot(error, event, options);
       throw error;
@@ -149,13 +149,13 @@ export class LockAcquirer {
         for (const { part, error } of failures) events.emit('releaseFailed', { ...told(part), error });
         if (!events.hears('released')) return;
         const held = performance.now() - takenAt;
-        for (const part of parts) if (!part.borrowed) events.emit('released', { ...told(part), held });
+        for (const part of parts.filter(isOwn)) events.emit('released', { ...told(part), held });
       },
     });
     if (events.hears('lost')) {
       const tell = (): void => {
         const error: unknown = lease.signal.reason;
-        for (const part of parts) if (!part.borrowed) events.emit('lost', { ...told(part), error });
+        for (const part of parts.filter(isOwn)) events.emit('lost', { ...told(part), error });
       };
       lease.signal.addEventListener('abort', tell, { once: true });
     }

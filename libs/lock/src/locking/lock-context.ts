@@ -44,7 +44,7 @@ export function withWaitSignal<T>(waitSignal: AbortSignal, work: () => T): T {
  */
 export function heldPart(strategy: LockStrategy, name: string): LeasePart | undefined {
   for (let frame = frames.getStore(); frame !== undefined; frame = frame.outer) {
-    const part = frame.lease?.partOf(strategy, name);
+    const part = frame.lease?.lend(strategy, name);
     if (part !== undefined) return part;
   }
   return undefined;

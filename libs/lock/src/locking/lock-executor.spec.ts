@@ -86,6 +86,25 @@ describe('one call inside of its locks', () => {
       await other.release();
     });
 
+    it('lets a call that entered the lock again and was left behind go no further inside of it', async () => {
+      const gate = deferred();
+      let leftBehind: Promise<unknown> = Promise.resolve();
+      await locks.run(call('stock:1'), async () => {
+        leftBehind = locks.run(call('stock:1'), async (inner) => {
+          await gate.promise;
+          expect(inner.isReleased).toBe(true);
+          expect(() => inner.assertHeld()).toThrow(LockNotOwnedError);
+          expect(currentLease()).toBeUndefined();
+          return locks.run(call('stock:1', { waitTime: 0 }), () => Promise.resolve('inside'));
+        });
+        await Promise.resolve();
+      });
+      await locks.run(call('stock:1'), async () => {
+        gate.resolve();
+        await expect(leftBehind).rejects.toBeInstanceOf(LockBusyError);
+      });
+    });
+
     it('is over once the method released its own lease', async () => {
       await locks.run(call('stock:1'), async (lease) => {
         await lease.release();

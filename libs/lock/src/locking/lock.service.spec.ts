@@ -1,21 +1,31 @@
 import { NEVER, Observable, Subject, of, throwError } from 'rxjs';
 import { memoryLock } from '../strategies/memory/index.js';
+import type { Lease } from './lease.js';
 import { currentLease } from './lock-context.js';
 import { LockConfigurationError, LockKeyError, LockNotOwnedError } from './lock-error.js';
 import { LockEvents } from './lock-events.js';
 import { LockExecutor } from './lock-executor.js';
 import { LockStrategies } from './lock-strategies.js';
 import { LockStrategyProvider } from './lock-strategy.provider.js';
+import {
+  LockStrategy,
+  type LeaseTransaction,
+  type LockRequest,
+  type LockTraits,
+  type StrategyLease,
+} from './lock-strategy.js';
 import { LockService } from './lock.service.js';
 
 describe('locks without the decorator', () => {
   let strategies: LockStrategies;
   let locks: LockService;
+  const commit = jest.fn(() => Promise.resolve());
 
   beforeEach(() => {
     const factories = {
       default: memoryLock({ shutdownTimeout: 0 }),
       other: memoryLock({ resources: ['cart'] }),
+      database: () => new Transactional(commit),
     };
     strategies = new LockStrategies({ factories, resolve: () => undefined as never });
     const provider = new LockStrategyProvider(strategies);
@@ -63,6 +73,40 @@ describe('locks without the decorator', () => {
     await lease.release();
   });
 
+  describe('whose lock is a transaction', () => {
+    let lease: Lease;
+
+    beforeEach(async () => {
+      commit.mockClear();
+      lease = await locks.acquire('row:1');
+    });
+
+    it('commits what all of the work has written', async () => {
+      await Promise.all([lease.run(() => Promise.resolve()), lease.run(() => Promise.resolve())]);
+      await lease.release();
+      expect(commit).toHaveBeenCalledTimes(1);
+    });
+
+    it('commits nothing when one of two works failed, though the other succeeded later', async () => {
+      const failing = lease.run(() => Promise.reject(new Error('broken')));
+      const succeeding = lease.run(() => new Promise<void>((resolve) => setImmediate(resolve)));
+      await expect(failing).rejects.toThrow('broken');
+      await succeeding;
+      await lease.release();
+      expect(commit).not.toHaveBeenCalled();
+    });
+
+    it('commits nothing while work goes on', async () => {
+      let finish: () => void = () => undefined;
+      const unfinished = lease.run(() => new Promise<void>((resolve) => (finish = resolve)));
+      await lease.run(() => Promise.resolve());
+      await lease.release();
+      finish();
+      await unfinished;
+      expect(commit).not.toHaveBeenCalled();
+    });
+  });
+
   it('stops waiting when the signal aborts', async () => {
     const lease = await locks.acquire('stock:1');
     const stop = new AbortController();
@@ -96,7 +140,7 @@ describe('locks without the decorator', () => {
   it('names the strategies there are when asked for another', async () => {
     const asking = locks.acquire('stock:1', { strategy: 'redis' });
     await expect(asking).rejects.toBeInstanceOf(LockConfigurationError);
-    await expect(asking).rejects.toThrow(/no lock strategy "redis".*"default", "other"/);
+    await expect(asking).rejects.toThrow(/no lock strategy "redis".*"default", "other", "database"/);
   });
 
   it.each([[undefined], [null], [''], [42], [{}], [[undefined]]])('refuses the key %j', async (key) => {
@@ -156,4 +200,21 @@ describe('locks without the decorator', () => {
 
 function raise(message: string): Observable<never> {
   throw new Error(message);
+}
+
+/** As a lock that lives in a database transaction. */
+class Transactional extends LockStrategy {
+  override readonly traits: LockTraits = { scope: 'shared', order: 'none', fencing: false };
+  override readonly resources = ['row'];
+
+  constructor(private readonly commit: () => Promise<void>) {
+    super();
+  }
+
+  override async acquire({ name }: LockRequest): Promise<StrategyLease> {
+    const done = (): Promise<void> => Promise.resolve();
+    const { signal } = new AbortController();
+    const transaction: LeaseTransaction = { run: (work) => work(), commit: this.commit };
+    return { name, token: undefined, signal, remaining: Infinity, transaction, extend: done, release: done };
+  }
 }
