@@ -27,8 +27,17 @@ export class LockOrderCheck {
   }
 }
 
-/** The caller's own lines of the stack, below those of this library. */
+/** Enough to see who called, below a dozen frames of ours for each lock. */
+const FRAMES = 60;
+
+/** The caller's own lines of the stack, without those of this library. */
 function here(label: string): string {
-  const { stack = '' } = new Error(label);
-  return `${label}\n${stack.split('\n').slice(3).join('\n')}`;
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = FRAMES;
+  const [, ours = '', ...frames] = (new Error(label).stack ?? '').split('\n');
+  Error.stackTraceLimit = limit;
+  // Where this very file lies; a bundle has one file for everything, and then all frames are shown.
+  const folder = /([^\s()]*[/\\])locking[/\\]lock-order\.[jt]s/.exec(ours)?.[1];
+  const theirs = folder === undefined ? frames : frames.filter((frame) => !frame.includes(folder));
+  return [label, ...theirs].join('\n');
 }
