@@ -1,0 +1,59 @@
+/** A grant as clients hear of it. */
+export interface Granted {
+  readonly instance: string;
+  readonly token: number;
+  readonly ends: number;
+  readonly terms: string;
+  readonly seqs: readonly number[];
+}
+
+/**
+ * What clients rely on, told without the model: no lock is given away while the grant before it is in force and was not
+ * given back, and tokens rise.
+ */
+export class GrantWatch {
+  readonly all: Granted[] = [];
+  private current: Granted | undefined;
+  highest = 0;
+
+  /** A reply or a message that grants; also one that was sent again. */
+  heard(instance: string, text: string, now: number): void {
+    const [terms = '', seqs = ''] = text.slice(42).split(';');
+    const grant: Granted = {
+      instance,
+      ends: Number(text.slice(13, 26)),
+      token: Number(text.slice(26, 42)),
+      terms,
+      seqs: seqs.split(',').map(Number),
+    };
+    // A clock that was set back brings a lease to life again that was over: it is the same grant, not a new one.
+    const isKnown = this.all.some(({ token, instance: of }) => token === grant.token && of === instance);
+    if (isKnown) return this.extended(grant, grant.ends, now);
+    expect(grant.token).toBeGreaterThan(this.highest);
+    if (this.current !== undefined) expect(now).toBeGreaterThanOrEqual(this.current.ends);
+    this.highest = grant.token + grant.seqs.length * Number(terms.split(':')[1]) - 1;
+    this.current = grant;
+    this.all.push(grant);
+  }
+
+  /**
+   * A grant was prolonged, or written again after the server had forgotten it; over an older one of the same instance
+   * also while that is in force, for an instance knows which of its grants is the newest.
+   */
+  extended(grant: Granted, ends: number, now: number): void {
+    const { current } = this;
+    const isNewer = current?.instance === grant.instance && current.token <= grant.token;
+    if (current !== undefined && !isNewer) expect(now).toBeGreaterThanOrEqual(current.ends);
+    this.current = { ...grant, ends };
+  }
+
+  /** A lease that was over stays over, though the clock is set back afterwards. */
+  passed(now: number): void {
+    if (this.current !== undefined && now >= this.current.ends) this.current = undefined;
+  }
+
+  /** The grant was given back, or taken away, or the server forgot it: nothing holds the lock any more. */
+  over(): void {
+    this.current = undefined;
+  }
+}
