@@ -9,6 +9,13 @@ export interface LeasePart {
   readonly borrowedFrom: { readonly isReleased: boolean } | undefined;
 }
 
+/** A lock that could not be given back: it ends with its lease. */
+export interface ReleaseFailure {
+  readonly key: string;
+  readonly strategy: string;
+  readonly error: unknown;
+}
+
 /** Runs work inside of the transactions of the locks that are held, so that its queries, and its locks, join them. */
 export function joinTransactions<T>(parts: readonly LeasePart[], work: () => Promise<T>): Promise<T> {
   return parts.reduceRight<() => Promise<T>>((inner, { lease: { transaction } }) => {

@@ -1,14 +1,8 @@
 import { LockLostError, LockNotOwnedError } from './lock-error.js';
 import { insideLease, openScope } from './lock-context.js';
-import { isLost, isOwn, joinTransactions, type LeasePart } from './lease-part.js';
+import { isLost, isOwn, joinTransactions, type LeasePart, type ReleaseFailure } from './lease-part.js';
 import type { LockStrategy } from './lock-strategy.js';
 import { TransactionScope } from './transaction-scope.js';
-
-/** A part that could not be given back. */
-export interface ReleaseFailure {
-  readonly part: LeasePart;
-  readonly error: unknown;
-}
 
 /** What a {@link Lease} is made with. */
 export interface LeaseTerms {
@@ -190,7 +184,7 @@ export class Lease implements AsyncDisposable {
     const released = isOwn(only) ? only.lease.release() : Promise.resolve();
     return released.then(
       () => this.terms.onReleased([]),
-      (error: unknown) => this.terms.onReleased([{ part: only, error }]),
+      (error: unknown) => this.terms.onReleased([failureOf(only, error)]),
     );
   }
 
@@ -202,9 +196,9 @@ export class Lease implements AsyncDisposable {
       if (this.endsTransaction && succeeded) await this.commit();
     } finally {
       for (const part of this.parts.filter(isOwn).reverse()) {
-        await part.lease.release().catch((error: unknown) => failures.push({ part, error }));
+        await part.lease.release().catch((error: unknown) => failures.push(failureOf(part, error)));
       }
-      if (this.scope !== undefined) await this.scope.end();
+      if (this.scope !== undefined) failures.push(...(await this.scope.end()));
       this.terms.onReleased(failures);
     }
   }
@@ -236,6 +230,10 @@ export class Lease implements AsyncDisposable {
 /** Whether the lease that this part was borrowed from gave it back: the call was left behind, and outlived its lock. */
 function wasTakenBack({ borrowedFrom }: LeasePart): boolean {
   return borrowedFrom?.isReleased === true;
+}
+
+function failureOf({ lease: { name }, strategyName }: LeasePart, error: unknown): ReleaseFailure {
+  return { key: name, strategy: strategyName, error };
 }
 
 /** The end of a lease that may not be held for ever. */

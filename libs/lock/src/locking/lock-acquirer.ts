@@ -146,7 +146,9 @@ export class LockAcquirer {
       parts,
       holdAtMost: options.holdAtMost,
       onReleased: (failures) => {
-        for (const { part, error } of failures) events.emit('releaseFailed', { ...told(part), error });
+        for (const { key, strategy, error } of failures) {
+          events.emit('releaseFailed', { ...eventOf(call, key, strategy), error });
+        }
         if (!events.hears('released')) return;
         const held = performance.now() - takenAt;
         for (const part of parts.filter(isOwn)) events.emit('released', { ...told(part), held });

@@ -406,6 +406,24 @@ describe('one call inside of its locks', () => {
       expect(log.at(-1)).toBe('rollback');
     });
 
+    it("keeps the method's result, and gives back the other locks, when one that was taken inside is not given back", async () => {
+      const released: string[] = [];
+      build(
+        () => new FaultyStrategy({ release: new Error('cut off') }, released),
+        new RecordedTransactions(log),
+      );
+      const failures: LockEvent[] = [];
+      events.on('releaseFailed', (event) => failures.push(event));
+      const selling = locks.run(call('order:1', { transaction: true }), async () => {
+        await locks.run(call('stock:1'), () => Promise.resolve());
+        await locks.run(call('stock:2'), () => Promise.resolve());
+        return 'sold';
+      });
+      await expect(selling).resolves.toBe('sold');
+      expect(released).toEqual(['stock:2', 'stock:1', 'order:1']);
+      expect(failures.map(({ key }) => key)).toEqual(['stock:2', 'stock:1', 'order:1']);
+    });
+
     it('leaves a lock of a call that it did not wait for to that call', async () => {
       const gate = deferred();
       let leftBehind: Promise<void> = Promise.resolve();
@@ -429,7 +447,10 @@ describe('one call inside of its locks', () => {
 class FaultyStrategy extends LockStrategy {
   override readonly traits = { scope: 'shared', order: 'none', fencing: false } as const;
 
-  constructor(private readonly faults: { readonly acquire?: Error; readonly release?: Error }) {
+  constructor(
+    private readonly faults: { readonly acquire?: Error; readonly release?: Error },
+    private readonly released: string[] = [],
+  ) {
     super();
   }
 
@@ -442,7 +463,10 @@ class FaultyStrategy extends LockStrategy {
       signal: new AbortController().signal,
       remaining: 1_000,
       extend: () => Promise.resolve(),
-      release: () => (release === undefined ? Promise.resolve() : Promise.reject(release)),
+      release: () => {
+        this.released.push(name);
+        return release === undefined ? Promise.resolve() : Promise.reject(release);
+      },
     });
   }
 }

@@ -107,7 +107,9 @@ export class LockExecutor {
         }),
       );
     } finally {
-      await scope.end();
+      for (const { key, strategy, error } of await scope.end()) {
+        this.parts.events.emit('releaseFailed', { ...eventOf(call, key, strategy), error });
+      }
     }
   }
 

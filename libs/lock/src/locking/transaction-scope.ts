@@ -1,4 +1,5 @@
 import { FifoMutex } from './fifo-mutex.js';
+import type { ReleaseFailure } from './lease-part.js';
 import { LockBusyError, LockNotOwnedError } from './lock-error.js';
 import type { LeaseTransaction, LockRequest, LockStrategy, StrategyLease } from './lock-strategy.js';
 
@@ -23,7 +24,7 @@ export class TransactionScope {
 
   /** Takes a lock until the end of the transaction. Releasing the lease only lets the next call of this transaction in. */
   async acquire(strategy: LockStrategy, strategyName: string, request: LockRequest): Promise<StrategyLease> {
-    const lock = this.lockOf(strategy, request.name);
+    const lock = this.lockOf(strategy, strategyName, request.name);
     const askedAt = performance.now();
     if (!(await lock.turns.enter(request))) {
       throw new LockBusyError({
@@ -45,22 +46,34 @@ export class TransactionScope {
     return new ScopedLease(lock.lease, () => this.leave(lock));
   }
 
-  /** Gives every lock back, the last one first. A call that is still at work, left behind, gives its own back itself. */
-  async end(): Promise<void> {
+  /**
+   * Gives every lock back, the last one first. A call that is still at work, left behind, gives its own back itself.
+   *
+   * @returns those that could not be given back. Never rejects, for what the transaction came to is decided.
+   */
+  async end(): Promise<readonly ReleaseFailure[]> {
     this.ended = true;
+    const failures: ReleaseFailure[] = [];
     const idle = this.all().filter((lock) => !lock.turns.isTaken);
-    for (const lock of idle.reverse()) await giveBack(lock);
+    for (const lock of idle.reverse()) {
+      const { name: key, strategyName: strategy } = lock;
+      await giveBack(lock).catch((error: unknown) => failures.push({ key, strategy, error }));
+    }
+    return failures;
   }
 
   private async leave(lock: ScopedLock): Promise<void> {
     // A lock that lives in a database transaction is kept by the database until that transaction ended.
-    if (this.ended || lock.lease?.transaction !== undefined) await giveBack(lock);
-    lock.turns.leave();
+    try {
+      if (this.ended || lock.lease?.transaction !== undefined) await giveBack(lock);
+    } finally {
+      lock.turns.leave();
+    }
   }
 
-  private lockOf(strategy: LockStrategy, name: string): ScopedLock {
+  private lockOf(strategy: LockStrategy, strategyName: string, name: string): ScopedLock {
     const named = this.locks.get(strategy) ?? new Map<string, ScopedLock>();
-    const lock = named.get(name) ?? { turns: new FifoMutex(), lease: undefined };
+    const lock = named.get(name) ?? { name, strategyName, turns: new FifoMutex(), lease: undefined };
     this.locks.set(strategy, named.set(name, lock));
     return lock;
   }
@@ -71,6 +84,8 @@ export class TransactionScope {
 }
 
 interface ScopedLock {
+  readonly name: string;
+  readonly strategyName: string;
   readonly turns: FifoMutex;
   lease: StrategyLease | undefined;
 }
