@@ -57,22 +57,20 @@ export class PostgresDialect implements Dialect {
 
   begin(wish: LockWish): string {
     // READ COMMITTED: under a stricter level the snapshot is older than the wait, and the method would read old data.
+    // The limits are lifted with the answer; where there is none, the transaction is rolled back.
     return [
       'BEGIN ISOLATION LEVEL READ COMMITTED',
-      limitWaiting(wish.waitTime),
-      idleTimeout(wish.ttl),
-      ...takeLock(wish),
-      stopLimiting(),
+      `${limitWaiting(wish.waitTime)},set_config('idle_in_transaction_session_timeout', '${milliseconds(wish.ttl)}', true)`,
+      ...takeLock(wish, `,${LIFT_LIMITS}`),
     ].join(';');
   }
 
   join(wish: LockWish): string {
     return [
       `SAVEPOINT ${SAVEPOINT}`,
-      "SELECT current_setting('transaction_isolation') AS isolation",
-      limitWaiting(wish.waitTime),
-      ...takeLock(wish),
-      stopLimiting(),
+      `${limitWaiting(wish.waitTime)},current_setting('transaction_isolation') AS isolation`,
+      ...takeLock(wish, ''),
+      `SELECT ${LIFT_LIMITS}`,
       `RELEASE SAVEPOINT ${SAVEPOINT}`,
     ].join(';');
   }
@@ -204,49 +202,53 @@ function limitWaiting(waitTime: number): string {
   );
 }
 
-function stopLimiting(): string {
-  return (
-    "SELECT set_config('lock_timeout', current_setting('distributed_lock.lock_timeout'), true)," +
-    "set_config('statement_timeout', current_setting('distributed_lock.statement_timeout'), true)," +
-    'extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000 AS elapsed'
-  );
-}
+const ELAPSED = 'extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000';
 
-/** `lock_timeout` counts for each lock anew: what the first one took is taken off for the second. */
-function limitWaitingFurther(waitTime: number): string {
-  if (waitTime === Infinity) return 'SELECT 1';
-  const elapsed = 'extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000';
-  return `SELECT set_config('lock_timeout', greatest(1, ${milliseconds(waitTime)} - ${elapsed})::int::text, true)`;
-}
+const LIFT_LIMITS =
+  "set_config('lock_timeout', current_setting('distributed_lock.lock_timeout'), true)," +
+  "set_config('statement_timeout', current_setting('distributed_lock.statement_timeout'), true)," +
+  `${ELAPSED} AS elapsed`;
 
 function idleTimeout(ttl: number): string {
   return `SET LOCAL idle_in_transaction_session_timeout = ${milliseconds(ttl)}`;
 }
 
-function takeLock(wish: LockWish): readonly string[] {
-  const { table, lock, row, reservation } = wish;
+/** @param more - further columns of the answer: they are read when everything is locked */
+function takeLock({ table, lock, row, reservation, waitTime }: LockWish, more: string): readonly string[] {
   if (row !== undefined) {
-    return [
-      advisoryLock(lock),
-      limitWaitingFurther(wish.waitTime),
-      lockRow(row),
-      `SELECT ${nextToken(table)} AS token`,
-    ];
+    // In a statement of its own, whose snapshot is younger than the wait: it finds a row that was deleted and made anew.
+    return [`${advisoryLock(lock)}${limitFurther(waitTime)}`, takeEntityRow(table, row, more)];
   }
-  if (reservation === undefined) return [advisoryLock(lock), takeRow(table, lock, '0')];
-  return [
-    advisoryLock(lock),
-    `UPDATE ${table.path} SET "token" = ${nextToken(table)}, "session" = pg_backend_pid() WHERE "id" = ${literal(lock.id)} AND "token" = ${reservation} RETURNING "token" AS token`,
-  ];
+  const take =
+    reservation === undefined ? takeRow(table, lock, '0') : takeReservedRow(table, lock, reservation);
+  return [advisoryLock(lock), `${take}${more}`];
 }
 
 function advisoryLock({ advisoryKey }: LockIdentity): string {
   return `SELECT pg_advisory_xact_lock(${advisoryKey})`;
 }
 
-function lockRow({ tablePath, column, value, mode }: LockedRow): string {
+/** `lock_timeout` counts for each lock anew: what the first one took is taken off for the second. */
+function limitFurther(waitTime: number): string {
+  if (waitTime === Infinity) return '';
+  return `,set_config('lock_timeout', greatest(1, ${milliseconds(waitTime)} - ${ELAPSED})::int::text, true)`;
+}
+
+function takeEntityRow(
+  table: LockTable,
+  { tablePath, column, value, mode }: LockedRow,
+  more: string,
+): string {
   const strength = mode === 'for_no_key_update' ? 'FOR NO KEY UPDATE' : 'FOR UPDATE';
-  return `SELECT true AS found FROM ${tablePath} WHERE ${column} = ${literal(value)} ${strength}`;
+  return (
+    `WITH locked AS MATERIALIZED (SELECT 1 FROM ${tablePath} WHERE ${column} = ${literal(value)} ${strength}) ` +
+    `SELECT true AS found, ${nextToken(table)} AS token${more} FROM locked`
+  );
+}
+
+function takeReservedRow(table: LockTable, { id }: LockIdentity, reservation: number): string {
+  return `UPDATE ${table.path} SET "token" = ${nextToken(table)}, "session" = pg_backend_pid()
+    WHERE "id" = ${literal(id)} AND "token" = ${reservation} RETURNING "token" AS token`;
 }
 
 /** Makes the row if need be, locks it until the end of the transaction, and answers its new token; no row when refused. */
@@ -266,7 +268,11 @@ function nextToken({ sequence }: LockTable): string {
 
 function writeFences(table: LockTable, fences: readonly Fence[], waitTime: number): readonly string[] {
   if (fences.length === 0) return [];
-  return [limitWaiting(waitTime), ...fences.map((fence) => writeFence(table, fence)), stopLimiting()];
+  return [
+    limitWaiting(waitTime),
+    ...fences.map((fence) => writeFence(table, fence)),
+    `SELECT ${LIFT_LIMITS}`,
+  ];
 }
 
 /** Keeps the row locked until the end of the transaction; answers no row to the token of an earlier holder. */
