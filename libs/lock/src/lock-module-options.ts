@@ -73,6 +73,12 @@ export function checkModuleOptions(options: LockModuleOptions): LockModuleOption
   checkDefaultStrategy(options);
   if (http !== undefined) checkHttpOptions(http, `${WHERE}({ http })`);
   if (defaults !== undefined) checkLockDefaults(defaults, `${WHERE}({ defaults })`);
+  if (defaults?.transaction && options.transactions === undefined) {
+    throw new LockConfigurationError(
+      `${WHERE}({ defaults }): transaction needs something that begins transactions. ` +
+        "Add transactions: typeormTransactions(), from 'nestjs-distributed-lock/typeorm', beside the defaults.",
+    );
+  }
   return options;
 }
 

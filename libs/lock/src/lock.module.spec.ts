@@ -23,6 +23,8 @@ import {
   type LockModuleOptions,
   type LockModuleOptionsFactory,
   type LockRequest,
+  type LockRunOptions,
+  type MethodLockOptions,
   type LockStrategyFactory,
   type LockTraits,
   type StrategyLease,
@@ -380,6 +382,11 @@ describe('an application that can not lock', () => {
     ['no default', { strategies: { a: memoryLock() } }, 'but no strategy is the default. Set strategy'],
     ['two defaults', { strategy: memoryLock(), strategies: { default: memoryLock() } }, 'are the same place'],
     ['a wrong default', { defaults: { ttl: -1 } }, 'LockModule.forRoot({ defaults }): ttl must be'],
+    [
+      'transactions by default that nothing can begin',
+      { defaults: { transaction: true } },
+      'Add transactions:',
+    ],
     ['a default that is for methods only', { defaults: { whenBusy: 'skip' } }, "whenBusy can't be a default"],
     ['no options at all', null, 'the options must be an object, got null'],
   ])('does not start with %s', async (_what, options, message) => {
@@ -456,6 +463,33 @@ describe('an application that can not lock', () => {
     await refusal(LockModule.forRoot(), providing(Orders)).toThrow(
       /Orders\.place has transaction: true.*transactions: typeormTransactions\(\)/,
     );
+  });
+
+  it.each<[string, LockModuleOptions, MethodLockOptions, string]>([
+    [
+      'running without a lock',
+      { defaults: { transaction: true }, transactions: () => ({}) as LockTransactions },
+      { whenUnavailable: 'run' },
+      "whenUnavailable: 'run' and transaction contradict each other",
+    ],
+    [
+      'a lock that is kept longer than it may be held',
+      { defaults: { holdAtMost: 100 } },
+      { holdAtLeast: 5_000 },
+      'holdAtLeast must not be above holdAtMost, which is 100, got 5000',
+    ],
+  ])('does not start with %s when the other half is a default', async (_what, options, own, message) => {
+    @Injectable()
+    class Orders {
+      @DistributedLock('order', own)
+      async place(): Promise<void> {}
+    }
+    await refusal(LockModule.forRoot(options), providing(Orders)).toThrow(
+      `Orders.place, together with the defaults of LockModule: ${message}`,
+    );
+    const app = await start(LockModule.forRoot(options));
+    const call = app.get(LockService).run('order', () => 'placed', own as LockRunOptions<string>);
+    await expect(call).rejects.toThrow(`LockService.run: ${message}`);
   });
 
   it('does not start when two strategies lock one resource', async () => {

@@ -20,6 +20,7 @@ describe('the options of a lock', () => {
     [{ whenUnavailable: 'ignore' }, /whenUnavailable must be 'throw' or 'run'/],
     [{ strategy: '' }, /strategy must be the name/],
     [{ transaction: 1 }, /transaction must be/],
+    [{ transaction: '' }, /transaction must be/],
     [{ leaseTime: 5_000 }, /no option "leaseTime"\. It is called "holdAtMost" here/],
     [{ lockAtMostFor: 5_000 }, /It is called "ttl" here/],
     [{ whatever: 1 }, /no option "whatever"\. There are waitTime, ttl/],

@@ -117,7 +117,7 @@ export function checkLockOptions(options: LockOptions, where: string): void {
       'must be the name of a strategy in LockModule.forRoot({ strategies })',
     );
   }
-  if (options.transaction !== undefined && !['boolean', 'string'].includes(typeof options.transaction)) {
+  if (options.transaction !== undefined && !isTransaction(options.transaction)) {
     refuse(where, 'transaction', options.transaction, 'must be true, false or the name of a data source');
   }
   checkCombinations(options, where);
@@ -127,6 +127,24 @@ export function checkLockOptions(options: LockOptions, where: string): void {
 export function checkLockDefaults(defaults: LockDefaults, where: string): void {
   checkKnown(defaults, where, [...DURATIONS.keys(), ...CHOICES.keys(), 'transaction']);
   checkLockOptions(defaults, where);
+}
+
+/**
+ * Refuses options that contradict each other: those of a method, and again together with the defaults that it leaves alone.
+ *
+ * @throws {LockConfigurationError} two options contradict each other.
+ */
+export function checkCombinations(options: LockOptions | ResolvedLockOptions, where: string): void {
+  const { holdAtLeast, holdAtMost, whenUnavailable, transaction } = options;
+  if (holdAtLeast !== undefined && holdAtMost !== undefined && holdAtLeast > holdAtMost) {
+    refuse(where, 'holdAtLeast', holdAtLeast, `must not be above holdAtMost, which is ${holdAtMost}`);
+  }
+  if (whenUnavailable === 'run' && transaction !== undefined && transaction !== false) {
+    throw new LockConfigurationError(
+      `${where}: whenUnavailable: 'run' and transaction contradict each other, for without the lock nothing fences the ` +
+        "transaction. Leave whenUnavailable at 'throw', or drop the transaction option.",
+    );
+  }
 }
 
 type Duration = 'waitTime' | 'ttl' | 'holdAtMost' | 'holdAtLeast';
@@ -201,17 +219,8 @@ function checkWhenBusy(value: unknown, where: string): void {
   refuse(where, 'whenBusy', value, "must be 'throw', 'skip' or a function that answers instead");
 }
 
-function checkCombinations(options: LockOptions, where: string): void {
-  const { holdAtLeast, holdAtMost, whenUnavailable, transaction } = options;
-  if (holdAtLeast !== undefined && holdAtMost !== undefined && holdAtLeast > holdAtMost) {
-    refuse(where, 'holdAtLeast', holdAtLeast, `must not be above holdAtMost, which is ${holdAtMost}`);
-  }
-  if (whenUnavailable === 'run' && transaction !== undefined && transaction !== false) {
-    throw new LockConfigurationError(
-      `${where}: whenUnavailable: 'run' and transaction contradict each other, for without the lock nothing fences the ` +
-        "transaction. Leave whenUnavailable at 'throw', or drop the transaction option.",
-    );
-  }
+function isTransaction(value: unknown): boolean {
+  return typeof value === 'boolean' || (typeof value === 'string' && value !== '');
 }
 
 function refuse(where: string, option: string, value: unknown, rule: string): never {

@@ -3,6 +3,7 @@ import { Lease } from './lease.js';
 import { LockAcquirer, type LockAcquirerParts } from './lock-acquirer.js';
 import type { LockCall } from './lock-call.js';
 import {
+  checkCombinations,
   resolveLockOptions,
   type LockDefaults,
   type LockOptions,
@@ -31,7 +32,7 @@ export class LockExecutor {
 
   /** Takes the locks, runs the work inside of them, and gives them back. */
   async run<T>(call: LockCall, work: (lease: Lease) => Promise<T>): Promise<T> {
-    const options = this.resolve(call.options);
+    const options = this.resolve(call);
     let lease: Lease;
     try {
       lease = await this.acquirer.take(call, options);
@@ -54,7 +55,7 @@ export class LockExecutor {
 
   /** Takes the locks and leaves it to the caller to give them back. */
   acquire(call: LockCall): Promise<Lease> {
-    return this.acquirer.take(call, this.resolve(call.options));
+    return this.acquirer.take(call, this.resolve(call));
   }
 
   private async runInside<T>(
@@ -138,10 +139,11 @@ export class LockExecutor {
     this.logger.warn(`${label} runs WITHOUT its lock, as whenUnavailable: 'run' asks for. ${error.message}`);
   }
 
-  private resolve(options: LockOptions): ResolvedLockOptions {
+  private resolve({ label, options }: LockCall): ResolvedLockOptions {
     let resolved = this.resolved.get(options);
     if (resolved === undefined) {
       resolved = resolveLockOptions(options, this.parts.defaults);
+      checkCombinations(resolved, label);
       this.resolved.set(options, resolved);
     }
     return resolved;

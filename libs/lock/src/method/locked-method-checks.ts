@@ -1,5 +1,6 @@
 import type { ModulesContainer } from '@nestjs/core';
 import type { LockModuleOptions } from '../lock-module-options.js';
+import { checkCombinations, resolveLockOptions } from '../locking/lock-call-options.js';
 import { LockConfigurationError } from '../locking/lock-error.js';
 import type { LockStrategies } from '../locking/lock-strategies.js';
 import { LockStrategyProvider } from '../locking/lock-strategy.provider.js';
@@ -114,6 +115,8 @@ function giveHost(instance: object, host: LockHost): void {
 
 function checkAgainst({ strategies, options }: CheckedApplication, method: LockedMethod): void {
   const { strategy, transaction } = method.options;
+  const together = resolveLockOptions(method.options, options.defaults);
+  checkCombinations(together, `${method.label}, together with the defaults of LockModule`);
   if (strategy !== undefined && !strategies.names.includes(strategy)) {
     throw new LockConfigurationError(
       `${method.label} asks for the strategy "${strategy}", and LockModule has ${strategies.names.map((name) => `"${name}"`).join(', ')}. ` +
