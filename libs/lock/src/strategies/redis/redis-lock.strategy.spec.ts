@@ -353,6 +353,32 @@ describe('the lock in Redis', () => {
       await (await waiting).release();
     });
 
+    it('releases after a crash of the server what was released meanwhile', async () => {
+      const durable = await startRedis({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
+      const [a, b] = [await connected({ url: durable.url }), await connected({ url: durable.url })];
+      const held = await a.acquire(request({ ttl: 60_000 }));
+      // Its own lease is how long it stays away from a lock that the restarted server may not know everything about.
+      const waiting = b.acquire(request({ ttl: 1_000 }));
+      await eventually('queued', async () => (await b.inspect?.('stock:1'))?.waiters.length === 1);
+      await durable.kill();
+      await held.release();
+      await durable.restart({ keepData: true });
+      await (await waiting).release();
+      await Promise.all(strategies.splice(0).map(async (strategy) => strategy.close?.()));
+      await durable.stop();
+    });
+
+    it('ends its old connection on the server when it makes a new one', async () => {
+      const a = await connected();
+      await redis.config('RESETSTAT');
+      server.pause();
+      await cutLocally(a);
+      server.resume();
+      await eventually('it was told to', async () =>
+        /cmdstat_client\|kill:calls=[1-9]/.test(await redis.info('commandstats')),
+      );
+    });
+
     it('loses the lock at its deadline when Redis is away, and tells the holder before others may get it', async () => {
       const a = await connected();
       const start = performance.now();

@@ -341,6 +341,16 @@ describe('the scripts', () => {
       }
     });
 
+    it('suspects the old holder too when a newcomer finds the lock lapsed', async () => {
+      const messages = await bench.listen(B);
+      await bench.acquire(B, '1:20');
+      await bench.acquire(B, '2:1000');
+      await bench.lapse();
+      const grant = await bench.acquire(C, '1:1000');
+      expect([grant[0], seqsIn(grant)]).toEqual(['G', '1']);
+      expect(await messages()).toEqual([]);
+    });
+
     it('suspects nobody who has shown a sign of life', async () => {
       const messages = await bench.listen(B);
       await bench.acquire(B, '1:20');
