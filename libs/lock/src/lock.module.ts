@@ -31,7 +31,7 @@ import { LOCK_HOST, LockHost } from './method/lock-host.js';
 import { LazyTransactions } from './locking/lazy-transactions.js';
 
 /** The options once they were checked. */
-const OPTIONS = Symbol.for('nestjs-distributed-lock:options');
+export const OPTIONS = Symbol.for('nestjs-distributed-lock:options');
 
 /** `LockTransactions` where `forRoot` has them, else undefined. */
 const TRANSACTIONS = Symbol.for('nestjs-distributed-lock:transactions');
