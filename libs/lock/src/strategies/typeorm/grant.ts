@@ -30,7 +30,8 @@ export function fencedCount(results: readonly StatementResult[]): number {
 function fieldOf(results: readonly StatementResult[], name: string): unknown {
   for (const { rows } of results) {
     const [row] = rows;
-    if (row !== undefined && name in row) return row[name];
+    // MariaDB answers every field of every lock, empty where there is nothing to say.
+    if (row !== undefined && name in row) return row[name] ?? undefined;
   }
   return undefined;
 }

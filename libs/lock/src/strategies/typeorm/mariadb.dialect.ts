@@ -67,14 +67,30 @@ export class MariadbDialect implements Dialect {
 
   begin(wish: LockWish): string {
     return compound(
-      [...DECLARATIONS, ...rememberIdleTimeout(wish.ttl), ...BEGIN, ...takeLock(wish, '0'), ELAPSED],
+      [
+        ...DECLARATIONS,
+        ...rememberIdleTimeout(wish.ttl),
+        ...BEGIN,
+        ...lockLockRow(wish.table, wish.lock, 'sequence'),
+        takeIfFree(wish, '0'),
+        ANSWER,
+      ],
       wish.waitTime,
     );
   }
 
   join(wish: LockWish): string {
     return compound(
-      [...DECLARATIONS, `SAVEPOINT ${SAVEPOINT}`, ...takeLock(wish, '0'), `RELEASE SAVEPOINT ${SAVEPOINT}`],
+      [
+        ...DECLARATIONS,
+        `SAVEPOINT ${SAVEPOINT}`,
+        ...lockLockRow(wish.table, wish.lock, 'sequence'),
+        // Only a transaction that is older than the wait can read another token than the one that it has locked.
+        `SELECT token INTO witness FROM ${wish.table.path} WHERE id = '${wish.lock.id}'`,
+        `IF witness <=> seen THEN ${takeIfFree(wish, '0')}; ELSE SET stale = 'a snapshot that is older than the lock'; END IF`,
+        ANSWER,
+        `RELEASE SAVEPOINT ${SAVEPOINT}`,
+      ],
       wish.waitTime,
     );
   }
@@ -84,13 +100,14 @@ export class MariadbDialect implements Dialect {
   }
 
   reserve(wish: LockWish, holdAtLeast: number): string {
-    const take = takeLock(wish, `${NOW} + ${Math.ceil(holdAtLeast)}`);
     return compound(
       [
         ...DECLARATIONS,
         ...rememberIdleTimeout(wish.ttl),
         ...BEGIN,
-        ...take,
+        ...lockLockRow(wish.table, wish.lock, 'sequence'),
+        takeIfFree(wish, `${NOW} + ${Math.ceil(holdAtLeast)}`),
+        ANSWER,
         'COMMIT',
         ...FORGET_IDLE_TIMEOUT,
       ],
@@ -104,7 +121,10 @@ export class MariadbDialect implements Dialect {
 
   beginFenced({ table, fences, waitTime, ttl }: FencedBegin): string {
     const fencing = fences.flatMap((fence) => writeFence(table, fence));
-    return compound([...DECLARATIONS, ...rememberIdleTimeout(ttl), ...BEGIN, ...fencing, ELAPSED], waitTime);
+    return compound(
+      [...DECLARATIONS, ...rememberIdleTimeout(ttl), ...BEGIN, ...fencing, `SELECT ${ELAPSED}`],
+      waitTime,
+    );
   }
 
   fence(table: LockTable, fences: readonly Fence[], waitTime: number): string {
@@ -184,14 +204,16 @@ const NOW = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 100
 
 const DECLARATIONS: readonly string[] = [
   'DECLARE begun DATETIME(6) DEFAULT UTC_TIMESTAMP(6)',
-  'DECLARE seen, witness, held, dirty, held_by, held_since BIGINT DEFAULT NULL',
-  'DECLARE fenced, found VARCHAR(16) DEFAULT NULL',
+  'DECLARE seen, witness, held, taken, dirty, held_by, held_since BIGINT DEFAULT NULL',
+  'DECLARE fenced, found, stale VARCHAR(64) DEFAULT NULL',
 ];
 
 // READ COMMITTED: under the default level every query reads what the first one saw, however long ago that was.
 const BEGIN: readonly string[] = ['SET TRANSACTION ISOLATION LEVEL READ COMMITTED', 'START TRANSACTION'];
 
-const ELAPSED = 'SELECT TIMESTAMPDIFF(MICROSECOND, begun, UTC_TIMESTAMP(6)) / 1000 AS elapsed';
+const ELAPSED = 'TIMESTAMPDIFF(MICROSECOND, begun, UTC_TIMESTAMP(6)) / 1000 AS elapsed';
+
+const ANSWER = `SELECT taken AS token, found AS found, stale AS isolation, ${ELAPSED}`;
 
 /** https://mariadb.com/kb/en/mariadb-error-code-reference/ */
 const FAILURES: Readonly<Record<number, DatabaseFailure>> = {
@@ -254,27 +276,16 @@ function seconds(duration: number): number {
   return Math.min(Math.max(1, Math.ceil(duration / 1_000)), LONGEST_WAIT);
 }
 
-/** Locks the lock's row, and the entity's behind it. Answers `token`; without it, why not: see the callers. */
-function takeLock({ table, lock, row, reservation }: LockWish, heldUntil: string): readonly string[] {
-  const { path, sequence } = table;
-  const id = `'${lock.id}'`;
+/** With the lock's row locked: takes the lock, and locks the entity's row behind it. Leaves `taken` empty when it may not. */
+function takeIfFree({ table, lock, row, reservation }: LockWish, heldUntil: string): string {
   const isFree =
     reservation === undefined ? `held <= ${NOW} AND fenced = 'sequence'` : `seen = ${reservation}`;
   const keepHold = reservation === undefined ? `, held_until = ${heldUntil}` : '';
   const take =
-    `UPDATE ${path} SET token = NEXTVAL(${sequence}), taken_at = ${NOW}, session = CONNECTION_ID()${keepHold} WHERE id = ${id};` +
-    `SELECT token AS token FROM ${path} WHERE id = ${id};`;
-  const takeIfFound =
-    row === undefined
-      ? take
-      : `${lockRow(row)}; IF found IS NOT NULL THEN ${take} SELECT found AS found; END IF;`;
-  return [
-    ...lockLockRow(table, lock, 'sequence'),
-    // Only a transaction that is older than the wait can read another token than the one that it has locked.
-    `SELECT token INTO witness FROM ${path} WHERE id = ${id}`,
-    `IF NOT (witness <=> seen) THEN SELECT 'a snapshot that is older than the lock' AS isolation;` +
-      ` ELSEIF ${isFree} THEN ${takeIfFound} END IF`,
-  ];
+    `SET taken = NEXTVAL(${table.sequence}); UPDATE ${table.path} SET token = taken, taken_at = ${NOW}, ` +
+    `session = CONNECTION_ID()${keepHold} WHERE id = '${lock.id}';`;
+  const takeIfFound = row === undefined ? take : `${lockRow(row)}; IF found IS NOT NULL THEN ${take} END IF;`;
+  return `IF ${isFree} THEN ${takeIfFound} END IF`;
 }
 
 function lockLockRow({ path }: LockTable, { id, name }: LockIdentity, fencedBy: string): readonly string[] {
