@@ -1,4 +1,4 @@
-import { LockBusyError, LockShutdownError } from '../../locking/lock-error.js';
+import { LockBusyError, LockConfigurationError, LockShutdownError } from '../../locking/lock-error.js';
 import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
 import { memoryLock } from './memory-lock.js';
 
@@ -17,6 +17,16 @@ describe('the lock in memory', () => {
     ttl: 1_000,
     holdAtLeast: 0,
     ...more,
+  });
+
+  it.each<[object, RegExp]>([
+    [{ ttl: 5_000 }, /memoryLock: there is no option "ttl"/],
+    [{ resources: 'cart' }, /resources must be a list.*got cart/],
+    [{ shutdownTimeout: -1 }, /shutdownTimeout must be a number of milliseconds from 0.*got -1/],
+    [{ shutdownTimeout: Infinity }, /shutdownTimeout must be.*got Infinity/],
+  ])('refuses the options %j', (options, message) => {
+    expect(() => memoryLock(options)).toThrow(LockConfigurationError);
+    expect(() => memoryLock(options)).toThrow(message);
   });
 
   it('remembers no key that nobody holds or waits for', async () => {

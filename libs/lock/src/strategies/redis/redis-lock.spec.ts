@@ -17,7 +17,9 @@ describe('what redisLock is told', () => {
   it.each<[string, object, RegExp]>([
     ['nothing', {}, /exactly one of url, options, client and token .* got none/],
     ['two places', { url, token: 'REDIS' }, /got url and token/],
-    ['an address that is none', { url: 'localhost:6379' }, /url must be like 'redis:.*Got "localhost:6379"/],
+    ['an address that is none', { url: 'localhost:6379' }, /url must be like 'redis:/],
+    ['no object', url as unknown as object, /the options must be an object/],
+    ['an option that there is none', { url, waitTime: 3 }, /no option "waitTime".*belong to the method/],
     ['something that is no client', { client: { get: () => 1 } }, /client must be a client of ioredis/],
     ['a prefix with braces', { url, prefix: '{a}' }, /prefix must be a string without braces/],
     ['half a bypass', { url, bypass: 0.5 }, /bypass must be a whole number.*Got 0\.5/],
@@ -31,6 +33,11 @@ describe('what redisLock is told', () => {
   ])('is refused when it is %s', (_what, options, message) => {
     expect(() => redisLock(options)).toThrow(LockConfigurationError);
     expect(() => redisLock(options)).toThrow(message);
+  });
+
+  it('is refused without a word of the password in its address', () => {
+    expect(() => redisLock({ url: 'http://user:secret@localhost:6379' })).toThrow(/^(?!.*secret)/s);
+    expect(() => redisLock({ url: 'http://user:secret@localhost:6379' })).toThrow(LockConfigurationError);
   });
 
   it('is refused when the token provides something else', () => {

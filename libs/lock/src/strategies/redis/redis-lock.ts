@@ -1,4 +1,5 @@
 import type { RedisOptions } from 'ioredis';
+import { checkKnownOptions, type OptionNames } from '../../locking/known-options.js';
 import { LockConfigurationError } from '../../locking/lock-error.js';
 import type { LockStrategyFactory, StrategyContext } from '../../locking/lock-strategy.js';
 import {
@@ -68,6 +69,20 @@ export interface RedisLockOptions {
 }
 
 const PLACES = ['url', 'options', 'client', 'token'] as const;
+
+const OPTIONS: OptionNames<RedisLockOptions> = {
+  url: true,
+  options: true,
+  client: true,
+  token: true,
+  prefix: true,
+  bypass: true,
+  replicas: true,
+  afterRestart: true,
+  resources: true,
+  shutdownTimeout: true,
+};
+
 const MOST_BYPASSES = 10_000;
 const MOST_REPLICAS = 100;
 
@@ -113,6 +128,7 @@ export function redisLock(options: RedisLockOptions): LockStrategyFactory {
 }
 
 function check(options: RedisLockOptions): void {
+  checkKnownOptions('redisLock', options, OPTIONS);
   const given = PLACES.filter((place) => options[place] !== undefined);
   if (given.length !== 1) {
     throw new LockConfigurationError(
@@ -122,7 +138,10 @@ function check(options: RedisLockOptions): void {
   }
   const { url, prefix, bypass, replicas, afterRestart, shutdownTimeout, client } = options;
   if (url !== undefined && !isRedisUrl(url)) {
-    throw wrong('url', url, "must be like 'redis://localhost:6379' (or rediss:// for TLS). Correct it");
+    // Not shown: it may hold a password, which has no place in a log.
+    throw new LockConfigurationError(
+      "redisLock: url must be like 'redis://localhost:6379', or rediss:// for TLS, and is no such address. Correct it.",
+    );
   }
   if (client !== undefined && !isRedisClient(client)) throw notAClient('client', client);
   if (prefix !== undefined && (typeof prefix !== 'string' || /[{}\s]/.test(prefix))) {

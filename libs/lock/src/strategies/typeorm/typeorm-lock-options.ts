@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { checkKnownOptions, type OptionNames } from '../../locking/known-options.js';
 import { LockConfigurationError } from '../../locking/lock-error.js';
 import type { MappedResources } from './mapped-resources.js';
 
@@ -78,6 +79,7 @@ export type ResolvedTypeormLockOptions = TypeormLockOptions &
  * @throws {LockConfigurationError} a value can't work; the message names the option, the value and the limit.
  */
 export function resolveTypeormLockOptions(options: TypeormLockOptions): ResolvedTypeormLockOptions {
+  checkKnownOptions('typeormLock', options, OPTIONS);
   const resolved = {
     ...options,
     resources: options.resources ?? {},
@@ -101,6 +103,18 @@ export function resolveTypeormLockOptions(options: TypeormLockOptions): Resolved
   check('shutdownTimeout', resolved.shutdownTimeout, 'a number of milliseconds of at least 0', atLeast(0));
   return resolved;
 }
+
+const OPTIONS: OptionNames<TypeormLockOptions> = {
+  dataSource: true,
+  resources: true,
+  maxConnections: true,
+  connectTimeout: true,
+  deadlockRetries: true,
+  purgeAfter: true,
+  shutdownTimeout: true,
+  isolationLevel: true,
+  currentManager: true,
+};
 
 function check(option: string, value: unknown, expected: string, isRight: (value: unknown) => boolean): void {
   if (isRight(value)) return;

@@ -48,6 +48,18 @@ describe('typeormLock on a data source that can’t lock', () => {
     });
   });
 
+  it('refuses an option that there is none, instead of locking other rows than it was told', () => {
+    const misspelt = { resource: { stock: Stock } } as object;
+    expect(() => typeormLock(misspelt)).toThrow(
+      expect.objectContaining({
+        code: 'LOCK_CONFIGURATION',
+        message: expect.stringMatching(
+          /typeormLock: there is no option "resource"\. There are .*resources/,
+        ) as string,
+      }) as Error,
+    );
+  });
+
   it.each([
     [{ maxConnections: 0 }, 'maxConnections: 0'],
     [{ maxConnections: 1.5 }, 'maxConnections: 1.5'],
