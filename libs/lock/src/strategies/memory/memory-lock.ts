@@ -39,7 +39,5 @@ const OPTIONS: OptionNames<MemoryLockOptions> = { resources: true, shutdownTimeo
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 function wrong(option: string, value: unknown, expected: string): LockConfigurationError {
-  return new LockConfigurationError(
-    `memoryLock: ${option} must be ${expected}, got ${String(value)}.`,
-  );
+  return new LockConfigurationError(`memoryLock: ${option} must be ${expected}, got ${String(value)}.`);
 }
