@@ -1,67 +1,103 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import MarkdownIt from 'markdown-it';
-import * as ts from 'typescript';
+import { problemsOf, type Snippet } from './compile-snippets';
 
 const ROOT = join(__dirname, '../..');
 
-/** Beside the example's own files, so that a snippet may import `./stock.entity`. */
-const FOLDER = join(ROOT, 'src/stock');
+const DOCUMENTS = [
+  'README.md',
+  ...readdirSync(join(ROOT, 'docs'))
+    .filter((file) => file.endsWith('.md'))
+    .map((file) => `docs/${file}`),
+];
 
-describe('the README', () => {
-  const snippets = typescriptBlocks(readFileSync(join(ROOT, 'README.md'), 'utf8'));
+/** What the compiler must refuse, with what it says. */
+const REFUSED: readonly (readonly [what: string, member: string, says: RegExp])[] = [
+  [
+    'an unknown option',
+    "@DistributedLock('shop', { leaseTime: 1 }) async a(): Promise<void> {}",
+    /leaseTime/,
+  ],
+  [
+    'a private name',
+    "@DistributedLock('shop') async #a(): Promise<void> {}",
+    /Decorators are not valid here/,
+  ],
+  [
+    'an arrow function',
+    "@DistributedLock('shop') a = async (): Promise<void> => {};",
+    /expects 2 or 3 arguments|signature/,
+  ],
+  [
+    'a generator',
+    "@DistributedLock('shop') *a(): Generator<number> {}",
+    /A locked method must return a Promise/,
+  ],
+  [
+    'an async generator',
+    "@DistributedLock('shop') async *a(): AsyncGenerator<number> {}",
+    /A locked method must return a Promise/,
+  ],
+  [
+    'a method that is not async',
+    "@DistributedLock('shop') a(): number { return 1; }",
+    /must return a Promise/,
+  ],
+  [
+    'a static method',
+    "@DistributedLock('shop') static async a(): Promise<void> {}",
+    /signature|not assignable/,
+  ],
+];
 
-  it('shows how to use the library', () => {
-    expect(snippets.length).toBeGreaterThan(3);
+const snippets = DOCUMENTS.flatMap(typescriptBlocksOf);
+const refused = REFUSED.map(([what, member]): Snippet => ({
+  name: what,
+  code: `import { DistributedLock } from 'nestjs-distributed-lock';\nexport class Shop { ${member} }`,
+}));
+
+// One run of the compiler for all: it takes seconds, and a minute on a machine under load.
+jest.setTimeout(240_000);
+let problems: readonly string[];
+beforeAll(() => (problems = problemsOf([...snippets, ...refused])));
+
+describe('the documents', () => {
+  it('show how to use the library', () => {
+    const documents = new Set(snippets.map(({ name }) => name.split('#', 1)[0]));
+    expect(snippets.length).toBeGreaterThan(12);
+    expect([...documents]).toEqual(
+      expect.arrayContaining([
+        'README.md',
+        'docs/observability.md',
+        'docs/testing.md',
+        'docs/own-strategies.md',
+      ]),
+    );
   });
 
-  it('has only snippets that compile', () => {
-    expect(problemsOf(snippets.map(({ code }) => code))).toEqual([]);
+  it('have only snippets that compile', () => {
+    expect(
+      problems.filter((problem) => !refused.some(({ name }) => problem.startsWith(`${name}: `))),
+    ).toEqual([]);
   });
 
-  it('is checked by a compiler that finds a wrong option', () => {
-    const wrong = `
-      import { DistributedLock } from 'nestjs-distributed-lock';
-      export class Shop {
-        @DistributedLock('stock:<id>', { leaseTime: 5_000 })
-        async sell(id: number): Promise<number> { return id; }
-      }`;
-    expect(problemsOf([wrong])).toEqual([expect.stringContaining('leaseTime')]);
+  it.each(['spin-lock.ts', 'spin-lock.worker.ts'])('show %s as it is tried by the contract suite', (file) => {
+    const tried = readFileSync(join(__dirname, 'own-strategy', file), 'utf8');
+    const shown = snippets.map(({ code }) => code).find((code) => code.startsWith(`// ${file}\n`));
+    expect(shown).toBe(`// ${file}\n${tried}`);
   });
 });
 
-interface Snippet {
-  readonly code: string;
-}
+describe('the compiler', () => {
+  it.each(REFUSED)('refuses %s', (what, _member, says) => {
+    expect(problems.filter((problem) => problem.startsWith(`${what}: `)).join('\n')).toMatch(says);
+  });
+});
 
-function typescriptBlocks(markdown: string): readonly Snippet[] {
+function typescriptBlocksOf(document: string): readonly Snippet[] {
   return new MarkdownIt()
-    .parse(markdown, {})
+    .parse(readFileSync(join(ROOT, document), 'utf8'), {})
     .filter((token) => token.type === 'fence' && token.info.trim() === 'ts')
-    .map((token) => ({ code: token.content }));
-}
-
-/** Compiles each snippet as a module of its own, with the settings of the project. */
-function problemsOf(snippets: readonly string[]): readonly string[] {
-  const files = new Map(snippets.map((code, number) => [join(FOLDER, `readme-snippet-${number + 1}.ts`), code]));
-  const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {
-    config: { include?: unknown };
-  };
-  const { options } = ts.parseJsonConfigFileContent({ ...config, include: [] }, ts.sys, ROOT);
-  const checks = { ...options, noEmit: true, noUnusedLocals: false, noUnusedParameters: false };
-  const host = ts.createCompilerHost(checks);
-  const { fileExists, readFile } = host;
-  host.fileExists = (path) => files.has(path) || fileExists(path);
-  host.readFile = (path) => files.get(path) ?? readFile(path);
-  const { getSourceFile } = host;
-  host.getSourceFile = (path, languageVersion, ...rest) => {
-    const code = files.get(path);
-    return code === undefined
-      ? getSourceFile(path, languageVersion, ...rest)
-      : ts.createSourceFile(path, code, languageVersion);
-  };
-  const program = ts.createProgram([...files.keys()], checks, host);
-  return [...files.keys()]
-    .flatMap((path) => ts.getPreEmitDiagnostics(program, program.getSourceFile(path)))
-    .map(({ file, messageText }) => `${file?.fileName ?? ''}: ${ts.flattenDiagnosticMessageText(messageText, '\n')}`);
+    .map(({ content }, number) => ({ name: `${document}#${number + 1}`, code: content }));
 }
