@@ -20,15 +20,19 @@ export function eventOf(
   return { key, template, strategy, label };
 }
 
-/** The events of {@link LockEvents}. */
+/** The events of {@link LockEvents}. A call that is inside of its lock already causes none. */
 export interface LockEventMap {
   /** A call begins to ask for the lock. */
   readonly waiting: LockEvent;
+  /** It got the lock after `waited` milliseconds; `token` where the strategy has fencing tokens. */
   readonly acquired: LockEvent & { readonly waited: number; readonly token: number | undefined };
+  /** Somebody else held the lock for all the `waited` milliseconds. */
   readonly busy: LockEvent & { readonly waited: number };
-  /** The lock was busy, and the call asked to skip its work then. */
+  /** The lock was busy, and the call asked to skip its work then. Follows `busy`. */
   readonly skipped: LockEvent;
+  /** The lock was given back, `held` milliseconds after it was taken. */
   readonly released: LockEvent & { readonly held: number };
+  /** The lock was lost while it was held; `error` is the reason of the lease's signal. */
   readonly lost: LockEvent & { readonly error: unknown };
   /** The store could not be reached; `running` when the call goes on without a lock. */
   readonly unavailable: LockEvent & { readonly error: unknown; readonly running: boolean };
@@ -54,12 +58,20 @@ const CHANNELS: { readonly [Name in EventName]: Channel } = {
  * What happens to the locks of one application. The same events are published on `diagnostics_channel`, as
  * `nestjs-distributed-lock:<event>`, for those who watch the whole process.
  *
+ * @example
+ * ```ts
+ * events.on('lost', ({ key, label }) => alarms.raise(`${label} lost ${key}`));
+ * ```
+ *
  * @publicApi
  */
 export class LockEvents {
   private readonly listeners = new Map<EventName, Set<(event: never) => void>>();
 
-  /** Listens until the returned function is called. What a listener throws is reported as an uncaught exception. */
+  /**
+   * Listens until the returned function is called. Listeners run within the call that causes the event: keep them short.
+   * What a listener throws is reported as an uncaught exception.
+   */
   on<Name extends EventName>(name: Name, listener: Listener<Name>): () => void {
     const listeners = this.listeners.get(name) ?? new Set();
     this.listeners.set(name, listeners.add(listener));
