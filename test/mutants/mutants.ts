@@ -80,7 +80,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: `${SCRIPTS}/scripts.spec.ts`,
       title: 'is no matter when it comes late: the next holder is not harmed',
-      because: /R-/,
+      because: /R/,
     },
   },
   {
@@ -117,7 +117,11 @@ export const MUTANTS: readonly Mutant[] = [
         replace: '',
       },
     ],
-    caughtBy: { ...ROUND, because: /tokens is broken/ },
+    caughtBy: {
+      file: ROUND.file,
+      title: 'keeps its promises when Redis loses its data',
+      because: /tokens is broken/,
+    },
   },
   {
     name: 'forgets, when a wait ends, that the grant may be under way',
@@ -131,7 +135,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: `${SCRIPTS}/scripts.spec.ts`,
       title: 'replies the grant that has overtaken it',
-      because: /C-/,
+      because: /"C"/,
     },
   },
   {
@@ -143,7 +147,11 @@ export const MUTANTS: readonly Mutant[] = [
         replace: 'void queuesOf(link)',
       },
     ],
-    caughtBy: { ...ROUND, because: /progress is broken/ },
+    caughtBy: {
+      file: ROUND.file,
+      title: 'keeps its promises when connections break',
+      because: /(order|progress) is broken/,
+    },
   },
   {
     name: 'releases before the commit',
@@ -187,7 +195,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: `${SCRIPTS}/scripts.spec.ts`,
       title: 'does not bring back a lock that was released',
-      because: /X-|E/,
+      because: /E/,
     },
   },
   {
@@ -233,7 +241,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: `${SCRIPTS}/scripts.spec.ts`,
       title: 'does not let a call that does not wait pass the queue when the lease has lapsed',
-      because: /G-/,
+      because: /"G"/,
     },
   },
   {

@@ -8,7 +8,12 @@ const PROMISES: Promises = {
   fencing: true,
   deadHolder: 'keeps its lease',
   patience: 3_000,
-  excuses: { exclusion: [], orderWhileWaiting: ['stop', 'stall'], orderWhileArriving: ['script-flush'] },
+  excuses: {
+    exclusion: [],
+    orderWhileWaiting: ['stop', 'stall'],
+    orderWhileArriving: ['script-flush'],
+    longest: 4_000,
+  },
 };
 
 describe('the checker', () => {
@@ -209,6 +214,16 @@ describe('the checker', () => {
       expect(broken()).toEqual(['order']);
       told.stall('w1', 10, 90);
       expect(broken()).toEqual([]);
+    });
+
+    it('excuses nobody who forgets a waiter for good', () => {
+      told.invoke('w1', 0, { waitTime: 'for ever' }).arrive(5).reject(9_000, 'LOCK_SHUTDOWN');
+      told.invoke('w1', 3_900).grant(3_901, 10).release(3_902);
+      told.fault('stop', 10, 90, 'w1');
+      told.invoke('w2', 4_100).grant(4_101, 11).release(4_102);
+      expect(broken()).not.toContain('order');
+      told.invoke('w1', 4_100).grant(4_103, 12).release(4_104);
+      expect(broken()).toContain('order');
     });
 
     it('excuses what hit a waiter while it was arriving, and not after', () => {

@@ -1,5 +1,5 @@
 import type { Call, History } from '../history/history';
-import type { Moment } from '../history/moment';
+import { milliseconds, type Moment } from '../history/moment';
 import { excused } from './check-history';
 import type { Promises } from './promises';
 import type { Violation } from './violation';
@@ -31,8 +31,10 @@ export function checkOrder({ calls, faults }: History, promises: Promises): Viol
       if (overtaken === call || !cameBefore(overtaken, call, order)) continue;
       const { process, invokedAt } = overtaken;
       const arrivedAt = overtaken.arrivedAt ?? invokedAt + ARRIVAL;
-      if (excused(faults, excuses.orderWhileWaiting, [process, call.process], invokedAt, at)) continue;
-      if (excused(faults, excuses.orderWhileArriving, [process], invokedAt, arrivedAt)) continue;
+      const isExcused =
+        excused(faults, excuses.orderWhileWaiting, [process, call.process], invokedAt, at) ||
+        excused(faults, excuses.orderWhileArriving, [process], invokedAt, arrivedAt);
+      if (isExcused && !isForgotten(overtaken, call, excuses.longest)) continue;
       violations.push({
         broken: 'order',
         says: `${call.id} got "${call.key}" although ${overtaken.id} came first and was waiting`,
@@ -48,6 +50,11 @@ export function checkOrder({ calls, faults }: History, promises: Promises): Viol
 function cameBefore(first: Call, second: Call, order: 'strict' | 'process'): boolean {
   if (first.process === second.process && first.life === second.life) return first.number < second.number;
   return order === 'strict' && first.arrivedAt !== undefined && first.arrivedAt < second.invokedAt;
+}
+
+function isForgotten(overtaken: Call, call: Call, longest: number): boolean {
+  const isOfOneLife = overtaken.process === call.process && overtaken.life === call.life;
+  return isOfOneLife && call.invokedAt - overtaken.invokedAt > milliseconds(longest);
 }
 
 /** Until when a call surely wants the lock: the wait ends in its process before the process can say so. */

@@ -20,6 +20,11 @@ export interface Excuses {
   readonly exclusion: readonly string[];
   /** Who was hit while it waited may be overtaken. */
   readonly orderWhileWaiting: readonly string[];
+  /**
+   * Milliseconds: nothing excuses that somebody is overtaken by a call of its own process that came so much later. A
+   * waiter that fell out of the queue unnoticed is found by this, for others keep the lock busy.
+   */
+  readonly longest: number;
   /** Who was hit while it was arriving may have arrived late. */
   readonly orderWhileArriving: readonly string[];
 }

@@ -1,4 +1,6 @@
-import { describeFaults } from '../describe-faults';
+import { describeFaults, describeFaultsOf } from '../describe-faults';
 import { redisSubject } from '../subjects/redis.subject';
 
 describeFaults(redisSubject);
+describeFaultsOf(redisSubject, 'when Redis loses its data', ['restart-empty', 'kill', 'stop']);
+describeFaultsOf(redisSubject, 'when connections break', ['cut', 'client-kill', 'silence']);

@@ -23,7 +23,7 @@ export const quorumSubject: FaultSubject = {
     deadHolder: 'keeps its lease',
     patience: 10_000,
     // A node that forgot a lock gives it to the next, unless who asks saw it restart.
-    excuses: { exclusion: ['restart-empty'], orderWhileWaiting: [], orderWhileArriving: [] },
+    excuses: { exclusion: ['restart-empty'], orderWhileWaiting: [], orderWhileArriving: [], longest: 4_000 },
   },
   open: async () => new OpenQuorum(await Promise.all(Array.from({ length: NODES }, () => startRedis()))),
 };

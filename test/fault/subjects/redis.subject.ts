@@ -40,7 +40,7 @@ export const redisSubject: FaultSubject = {
     fencing: true,
     deadHolder: 'keeps its lease',
     patience: 10_000,
-    excuses: { exclusion: [], orderWhileWaiting: AWAY, orderWhileArriving: ['script-flush'] },
+    excuses: { exclusion: [], orderWhileWaiting: AWAY, orderWhileArriving: ['script-flush'], longest: 4_000 },
   },
   open: async () => new OpenRedis(await startRedis()),
 };
@@ -109,15 +109,20 @@ export class OpenRedis implements OpenSubject {
     return (await admin.keys('*')).map((key) => `the key "${key}" is left`);
   }
 
-  async close(): Promise<void> {
+  /** Leaves the server to whoever started it. */
+  disconnect(): void {
     this.admin.disconnect();
+  }
+
+  async close(): Promise<void> {
+    this.disconnect();
     await this.server.stop();
   }
 
   private async channels(): Promise<string[]> {
     return [
       ...((await this.admin.call('PUBSUB', 'SHARDCHANNELS')) as string[]),
-      ...((await this.admin.call('PUBSUB', 'CHANNELS')) as string[]),
+      ...((await this.admin.call('PUBSUB', 'CHANNELS', 'lock:*')) as string[]),
     ];
   }
 }

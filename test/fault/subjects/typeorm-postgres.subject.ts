@@ -25,7 +25,7 @@ export const typeormPostgresSubject: FaultSubject = {
     order: 'process',
     fencing: true,
     deadHolder: 'is noticed',
-    patience: 15_000,
+    patience: 10_000,
     excuses: {
       exclusion: ['cut', 'client-kill', 'restart-keep'],
       orderWhileWaiting: [
@@ -40,6 +40,7 @@ export const typeormPostgresSubject: FaultSubject = {
         'restart-keep',
       ],
       orderWhileArriving: [],
+      longest: 4_000,
     },
   },
   open: async () => {

@@ -7,7 +7,7 @@ import type { Arrivals } from './arrivals';
 import type { WorkerPlan, WorkerSubject } from './worker-plan';
 
 /** Longer than the checker's patience: a waiter that only its time-out saves is found. */
-const LONG_WAIT = 25_000;
+const LONG_WAIT = 15_000;
 
 export interface CallerParts {
   readonly plan: WorkerPlan;

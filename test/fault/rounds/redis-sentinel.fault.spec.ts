@@ -1,0 +1,4 @@
+import { describeFaults } from '../describe-faults';
+import { redisSentinelSubject } from '../subjects/redis-sentinel.subject';
+
+describeFaults(redisSentinelSubject);
