@@ -60,4 +60,4 @@ export {
 } from './locking/lock-transactions.js';
 export { LockService, type LockAcquireOptions, type LockRunOptions } from './locking/lock.service.js';
 
-export { memoryLock } from './strategies/memory/index.js';
+export { memoryLock, type MemoryLockOptions } from './strategies/memory/index.js';
