@@ -27,6 +27,10 @@ type Method = (this: unknown, ...args: unknown[]) => unknown;
  * @throws {LockConfigurationError} when the class is defined: the template names no parameter, an option is out of its
  * range, or the method can't be locked.
  *
+ * It stands on methods, private ones included, of whatever Nest makes. Not on `#private` methods, arrow functions in
+ * properties, generators and static methods: the compiler says so. (swc, which checks no types, leaves a decorator on a
+ * `#private` method out without a word: let `tsc --noEmit` look at the code, too.)
+ *
  * At a call the method rejects with `LockKeyError`, `LockBusyError`, `LockUnavailableError`, `LockLostError` or
  * `LockShutdownError`, unless an option says otherwise.
  *
