@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { LockKeyError } from 'nestjs-distributed-lock';
+import { LockConfigurationError, LockKeyError } from 'nestjs-distributed-lock';
 import {
   checkName,
   escapeSegment,
@@ -55,6 +55,14 @@ describe('keys', () => {
       { numRuns: 2_000 },
     );
   });
+
+  it.each(['<0><1>', 'stock:<0>-<1>', '<0>:<1>x<2>'])(
+    'are refused when the class is defined where two inputs would give one name: %s',
+    (source) => {
+      expect(() => compile(source)).toThrow(LockConfigurationError);
+      expect(() => compile(source)).toThrow(/two placeholders in one segment/);
+    },
+  );
 
   it('keep what a caller types inside of its segment', () => {
     fc.assert(

@@ -39,7 +39,7 @@ describe('a key template', () => {
     ['stock:<more.1>', [1, 2, 3, 'a', 'b'], 'stock:b'],
     ['stock:<more.0.id>', [1, 2, 3, { id: 7 }], 'stock:7'],
     ['<this.tenant>:stock:<id>', [3], 'acme:stock:3'],
-    ['stock-<id>/<0>!', [3], 'stock-3/3!'],
+    ['stock-<id>:/<0>!', [3], 'stock-3:/3!'],
   ])('%s with %j is %s', (template, args, key) => {
     expect(keyOf(template, ...args)).toBe(key);
   });

@@ -87,6 +87,15 @@ function checkLiterals(literals: readonly string[], source: string, owner: Templ
       'Write <id>, or use a function for such a key.',
     );
   }
+  if (literals.slice(1, -1).some((between) => !between.includes(':'))) {
+    // '<a>-<b>' would be the same for '1-2' and '3' as for '1' and '2-3'.
+    throw malformed(
+      source,
+      owner,
+      'has two placeholders in one segment, so that different values could make the same key',
+      "Put a ':' between them, as in 'stock:<warehouse>:<id>'.",
+    );
+  }
   // A placeholder is never empty, so any character stands for it here.
   if (literals.join('0').split(':').includes('')) {
     throw malformed(source, owner, 'has an empty segment', "Write segments as in 'stock:<id>'.");
