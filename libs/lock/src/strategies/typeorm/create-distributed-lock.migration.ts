@@ -1,4 +1,5 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { dataSourceOf } from './data-source-of.js';
 import { dialectOf } from './dialect-of.js';
 import { lockTableOf } from './lock-table.js';
 
@@ -13,14 +14,14 @@ export class CreateDistributedLock1767225600000 implements MigrationInterface {
   readonly name = 'CreateDistributedLock1767225600000';
 
   async up(queryRunner: QueryRunner): Promise<void> {
-    const { dataSource } = queryRunner;
+    const dataSource = dataSourceOf(queryRunner);
     for (const statement of dialectOf(dataSource).createTable(lockTableOf(dataSource))) {
       await queryRunner.query(statement);
     }
   }
 
   async down(queryRunner: QueryRunner): Promise<void> {
-    const { dataSource } = queryRunner;
+    const dataSource = dataSourceOf(queryRunner);
     for (const statement of dialectOf(dataSource).dropTable(lockTableOf(dataSource))) {
       await queryRunner.query(statement);
     }

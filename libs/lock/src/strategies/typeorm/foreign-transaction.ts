@@ -1,4 +1,5 @@
 import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import { dataSourceOf } from './data-source-of.js';
 import type { Dialect, DriverConnection, StatementResult } from './dialect.js';
 import { within } from './wait-limit.js';
 
@@ -65,6 +66,6 @@ const known = new WeakMap<QueryRunner, ForeignTransaction>();
 
 function activeRunner(manager: EntityManager | undefined, dataSource: DataSource): QueryRunner | undefined {
   const runner = manager?.queryRunner;
-  if (runner === undefined || manager?.dataSource !== dataSource) return undefined;
+  if (manager === undefined || runner === undefined || dataSourceOf(manager) !== dataSource) return undefined;
   return runner.isTransactionActive && !runner.isReleased ? runner : undefined;
 }

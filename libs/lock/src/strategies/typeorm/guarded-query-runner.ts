@@ -1,4 +1,5 @@
 import { type QueryRunner, TransactionNotStartedError } from 'typeorm';
+import { dataSourceOf } from './data-source-of.js';
 import { internalsOf } from './dialect.js';
 import type { LockTransaction } from './lock-transaction.js';
 
@@ -64,7 +65,7 @@ export function guardedQueryRunner(transaction: LockTransaction): QueryRunner {
     broadcaster: { value: new (broadcasterClass(real))(facade) },
   });
   Object.defineProperty(facade, 'manager', {
-    value: real.dataSource.createEntityManager(facade),
+    value: dataSourceOf(real).createEntityManager(facade),
     writable: true,
   });
   return facade;

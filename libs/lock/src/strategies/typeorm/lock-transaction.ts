@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { LockConfigurationError, LockLostError, LockNotOwnedError } from '../../locking/lock-error.js';
+import { dataSourceOf } from './data-source-of.js';
 import { type Dialect, internalsOf, type StatementResult } from './dialect.js';
 import { errorText } from './driver-error.js';
 import { runJoined } from './joined-queries.js';
@@ -43,7 +44,7 @@ export class LockTransaction {
   constructor(private readonly parts: LockTransactionParts) {
     const { connection, dialect, ttl, heardAt } = parts;
     this.runner = connection.runner;
-    this.dataSource = this.runner.dataSource;
+    this.dataSource = dataSourceOf(this.runner);
     // TypeORM did not see the begin. It asks these two whether to begin a transaction, and which savepoint is next.
     Object.assign(internalsOf(this.runner), { isTransactionActive: true, transactionDepth: 1 });
     connection.onEnd((reason) => this.lose(reason));

@@ -1,4 +1,5 @@
 import type { DataSource, QueryRunner } from 'typeorm';
+import { dataSourceOf } from './data-source-of.js';
 import type { Dialect, DriverConnection, StatementResult } from './dialect.js';
 import { createUnjoinedRunner } from './joined-queries.js';
 import type { QueryGate } from './query-queue.js';
@@ -77,7 +78,7 @@ export class PooledConnection {
    */
   async run(statements: string, limit: number, signal?: AbortSignal): Promise<readonly StatementResult[]> {
     if (this.ended !== undefined) throw new Error(this.ended);
-    this.runner.dataSource.logger.logQuery(statements, undefined, this.runner);
+    dataSourceOf(this.runner).logger.logQuery(statements, undefined, this.runner);
     try {
       return await within(this.driver.run(statements), limit, signal);
     } catch (error) {
