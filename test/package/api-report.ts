@@ -46,7 +46,12 @@ function entries(): readonly Entry[] {
   return Object.entries(exports).flatMap(([path, target]) =>
     typeof target === 'string'
       ? []
-      : [{ types: target.import.types, report: `${path === '.' ? 'index' : path.slice('./'.length)}.api.md` }],
+      : [
+          {
+            types: target.import.types,
+            report: `${path === '.' ? 'index' : path.slice('./'.length)}.api.md`,
+          },
+        ],
   );
 }
 

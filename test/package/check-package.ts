@@ -98,11 +98,17 @@ function tasks(
 /** @param broken - what kept the rest from being looked at */
 function report(findings: Findings, broken: readonly string[]): void {
   print(`\n${tableOf(findings)}`);
-  for (const { subject, aspect, problem } of findings.failures) print(`\n${subject}, ${aspect}:\n${problem}`);
+  for (const { subject, aspect, problem } of findings.failures)
+    print(`\n${subject}, ${aspect}:\n${startOf(problem)}`);
   for (const message of broken) print(`\nCould not go on:\n${message}`);
   const failed = findings.failures.length + broken.length;
   print(`\n${findings.passed} passed, ${failed} failed`);
   if (failed > 0) process.exitCode = 1;
+}
+
+/** Enough to see what it is: the same problem comes on each Node again. */
+function startOf(problem = ''): string {
+  return problem.split('\n').slice(0, 25).join('\n');
 }
 
 function print(text: string): void {

@@ -25,7 +25,9 @@ it('plays', () => play(), 60_000);
 `;
 
 /** Where the servers are, and what is this scene's own on them. */
-export type SceneEnvironment = Readonly<Record<'REDIS_URL' | 'POSTGRES_URL' | 'LOCK_PREFIX', string>>;
+export type SceneEnvironment = Readonly<
+  Record<'REDIS_URL' | 'QUORUM_URLS' | 'POSTGRES_URL' | 'LOCK_PREFIX', string>
+>;
 
 /** A consumer's project in a folder of its own: installed by npm, compiled by its own tsc, run. */
 export class ConsumerProject {
@@ -124,7 +126,7 @@ export class ConsumerProject {
         NODE_OPTIONS: format === 'ESM' ? '--experimental-vm-modules' : '',
         JEST_WORKER_ID: '1',
       },
-      limit: 120_000,
+      limit: 60_000,
     });
     return 'passed';
   }

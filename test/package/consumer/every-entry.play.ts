@@ -71,7 +71,7 @@ class Books {
         strategies: {
           local: memoryLock(),
           rows: typeormLock(),
-          quorum: quorumLock({ nodes: [0, 1, 2].map((database) => `${redisUrl}/${database}`) }),
+          quorum: quorumLock({ nodes: (process.env.QUORUM_URLS ?? '').split(',') }),
         },
         transactions: typeormTransactions(),
         instrumentation: openTelemetry(),
