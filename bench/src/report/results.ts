@@ -1,0 +1,10 @@
+import type { Report } from '../benchmark';
+import type { Machine } from './machine';
+
+/** What is written down of a run. */
+export interface Results {
+  readonly date: string;
+  readonly machine: Machine;
+  readonly reports: Readonly<Record<string, Report>>;
+  readonly errors: Readonly<Record<string, string>>;
+}
