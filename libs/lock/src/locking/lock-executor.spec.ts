@@ -169,6 +169,30 @@ describe('one call inside of its locks', () => {
     });
   });
 
+  describe('what the strategy is asked for', () => {
+    let asked: LockRequest[];
+
+    beforeEach(() => {
+      asked = [];
+      build(() => new FencingStrategy(asked));
+    });
+
+    it('is one waitTime for all keys together', async () => {
+      const lease = await locks.acquire(call(['a', 'b'], { waitTime: 1_000 }));
+      await lease.release();
+      expect(asked.map(({ name }) => name)).toEqual(['a', 'b']);
+      expect(asked[0]?.waitTime).toBeGreaterThan(990);
+      expect(asked[1]?.waitTime).toBeLessThan(985);
+    });
+
+    it('is no longer a lease than the lock may be held', async () => {
+      for (const holdAtMost of [500, 50, 60_000]) {
+        await (await locks.acquire(call('a', { ttl: 10_000, holdAtMost }))).release();
+      }
+      expect(asked.map(({ ttl }) => ttl)).toEqual([500, 100, 10_000]);
+    });
+  });
+
   describe('when the lock is busy', () => {
     it('throws by default and says who, what and how long', async () => {
       const holder = await locks.acquire(call('stock:1'));
@@ -362,6 +386,20 @@ describe('one call inside of its locks', () => {
       expect(log).toEqual(['acquire stock:1', 'begin', 'run', 'commit', 'release stock:1']);
     });
 
+    it('is fenced by the tokens of its locks, those entered again included', async () => {
+      const requests: TransactionRequest[] = [];
+      const transactions = new RecordedTransactions(log, requests);
+      build(() => new FencingStrategy([]), transactions);
+      await locks.run(call(['a', 'b'], { transaction: true }), () =>
+        locks.run(call('b', { transaction: true }), () => Promise.resolve()),
+      );
+      const [a, b] = [
+        { name: 'a', token: 1 },
+        { name: 'b', token: 2 },
+      ];
+      expect(requests.map(({ fences }) => fences)).toEqual([[a, b], [b]]);
+    });
+
     it('is rolled back when the method throws', async () => {
       const failing = locks.run(call('stock:1', { transaction: true }), () =>
         Promise.reject(new Error('sold out')),
@@ -471,13 +509,35 @@ class FaultyStrategy extends LockStrategy {
   }
 }
 
-/** Writes down in which order a transaction goes through its steps. */
-class RecordedTransactions extends LockTransactions {
-  constructor(private readonly log: string[]) {
+/** Grants every wish after 20 ms, with tokens that rise, and writes down the wishes. */
+class FencingStrategy extends LockStrategy {
+  override readonly traits = { scope: 'shared', order: 'none', fencing: true } as const;
+
+  constructor(private readonly asked: LockRequest[]) {
     super();
   }
 
-  override async run<T>({ signal }: TransactionRequest, work: () => Promise<T>): Promise<T> {
+  override async acquire(request: LockRequest): Promise<StrategyLease> {
+    const token = this.asked.push(request);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const done = (): Promise<void> => Promise.resolve();
+    const { signal } = new AbortController();
+    return { name: request.name, token, signal, remaining: 1_000, extend: done, release: done };
+  }
+}
+
+/** Writes down in which order a transaction goes through its steps. */
+class RecordedTransactions extends LockTransactions {
+  constructor(
+    private readonly log: string[],
+    private readonly requests: TransactionRequest[] = [],
+  ) {
+    super();
+  }
+
+  override async run<T>(request: TransactionRequest, work: () => Promise<T>): Promise<T> {
+    this.requests.push(request);
+    const { signal } = request;
     this.log.push('begin');
     try {
       const result = await work();
