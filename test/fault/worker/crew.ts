@@ -52,6 +52,8 @@ export class Crew {
 
   /** Waits for this too before the round is over. */
   expect(pending: Promise<void>): void {
+    // A failure is for whoever waits for it at the end.
+    pending.catch(() => undefined);
     this.expected.push(pending);
   }
 
@@ -104,6 +106,11 @@ export class Crew {
       urls: post.urls,
     });
     post.worker = worker;
+    void worker.gone.then(() => {
+      // A probe ends by itself.
+      if (worker.endedUnasked && mode === 'work')
+        this.complaints.push(`${name} ended unasked:\n${worker.said}`);
+    });
     if (this.dismissed) await worker.kill();
     return worker;
   }

@@ -13,6 +13,7 @@ export class WorkerProcess {
   readonly gone: Promise<void>;
   private output = '';
   private isGone = false;
+  private isToldToEnd = false;
 
   static async start(plan: WorkerPlan): Promise<WorkerProcess> {
     const child = fork(join(__dirname, 'fault-worker.ts'), [JSON.stringify(plan)], {
@@ -55,11 +56,18 @@ export class WorkerProcess {
     return this.output;
   }
 
+  /** Whether it ended though nobody had told it to: an error that nobody caught, for example. */
+  get endedUnasked(): boolean {
+    return this.isGone && !this.isToldToEnd;
+  }
+
   tell(command: WorkerCommand): void {
+    this.isToldToEnd = true;
     if (this.child.connected) this.child.send(command, () => undefined);
   }
 
   async kill(): Promise<void> {
+    this.isToldToEnd ||= this.alive;
     this.child.kill('SIGKILL');
     await this.gone;
   }
@@ -75,7 +83,8 @@ export class WorkerProcess {
       stdio: ['pipe', 'pipe', 'ignore'],
     });
     const ended = once(shell, 'exit');
-    await Promise.race([once(shell.stdout, 'data'), ended]);
+    // Nobody is there to be stopped where it ended meanwhile.
+    await Promise.race([once(shell.stdout, 'data'), ended, this.gone]);
     return async () => {
       shell.stdin.end();
       await ended;
