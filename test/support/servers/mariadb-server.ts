@@ -71,6 +71,7 @@ export class MariadbServer extends ThrowawayServer {
       args: [
         '--no-defaults',
         `--datadir=${this.data}`,
+        this.ownTemporaryFolder,
         '--auth-root-authentication-method=normal',
         '--skip-test-db',
       ],
@@ -90,7 +91,12 @@ CREATE DATABASE IF NOT EXISTS \`${this.database}\`;
     return {
       file: isInPath('mariadbd') ? 'mariadbd' : 'mysqld',
       args: [
-        ...['--no-defaults', `--datadir=${this.data}`, `--socket=${join(this.folder, 'socket')}`],
+        ...[
+          '--no-defaults',
+          `--datadir=${this.data}`,
+          this.ownTemporaryFolder,
+          `--socket=${join(this.folder, 'socket')}`,
+        ],
         ...[`--pid-file=${join(this.folder, 'pid')}`, `--port=${port}`, `--bind-address=${this.host}`],
         ...['--skip-name-resolve', `--init-file=${join(this.folder, 'users.sql')}`],
         // It may lose what it wrote when the machine stops, and is the faster for it.
@@ -105,6 +111,11 @@ CREATE DATABASE IF NOT EXISTS \`${this.database}\`;
       user: this.systemUser,
       ready: /ready for connections/,
     };
+  }
+
+  /** Servers that are installed at the same moment give their temporary tables the same names. */
+  private get ownTemporaryFolder(): string {
+    return `--tmpdir=${this.folder}`;
   }
 
   private urlOf(database: string): string {
