@@ -3,7 +3,13 @@ import type { AddressInfo } from 'node:net';
 import { Module, UseFilters, UseInterceptors, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { WsAdapter } from '@nestjs/platform-ws';
-import { MessageBody, SubscribeMessage, WebSocketGateway, type WsResponse } from '@nestjs/websockets';
+import {
+  MessageBody,
+  SubscribeMessage,
+  WebSocketGateway,
+  WebSocketServer,
+  type WsResponse,
+} from '@nestjs/websockets';
 import {
   DistributedLock,
   DistributedLockExceptionFilter,
@@ -11,7 +17,7 @@ import {
   LockModule,
   LockService,
 } from 'nestjs-distributed-lock';
-import { WebSocket } from 'ws';
+import { WebSocket, type WebSocketServer as WebSocketServerOfWs } from 'ws';
 import { eventually } from '../support/eventually';
 import { expectTurns, Turnstile } from './turnstile';
 
@@ -21,8 +27,11 @@ const turnstile = new Turnstile();
 @UseFilters(DistributedLockExceptionFilter)
 @UseInterceptors(DistributedLockInterceptor)
 class StockGateway {
+  @WebSocketServer()
+  readonly server: WebSocketServerOfWs | undefined;
+
   @SubscribeMessage('above')
-  @DistributedLock('above:<body.id>', { waitTime: 20_000 })
+  @DistributedLock('above:<body.id>', { waitTime: 60_000 })
   async above(@MessageBody() body: { readonly id: number }): Promise<WsResponse<string>> {
     return { event: 'sold', data: `${await turnstile.pass()} of ${body.id}` };
   }
@@ -79,6 +88,22 @@ describe('a locked handler of a gateway', () => {
     await eventually('it left the queue', async () => (await waiters()) === 0);
     await lease.release();
     expect(turnstile.visits).toBe(visits);
+  });
+
+  it('listens once for the end of a client, however many of its messages wait', async () => {
+    const locks = app.get(LockService);
+    const lease = await locks.acquire('above:5');
+    const client = await connect(app);
+    for (let message = 0; message < 12; message += 1) client.say('above', { id: 5 });
+    const waiters = async (): Promise<number> => (await locks.inspect('above:5')).waiters.length;
+    await eventually('all of them wait', async () => (await waiters()) === 12);
+    const [socket] = app.get(StockGateway).server?.clients ?? [];
+    expect(app.get(StockGateway).server?.clients.size).toBe(1);
+    // Nest and ws listen, too; Node warns of a leak from eleven on.
+    expect(socket?.listenerCount('close')).toBeLessThan(6);
+    client.leave();
+    await eventually('none of them waits', async () => (await waiters()) === 0);
+    await lease.release();
   });
 
   it('tells the client of a busy lock, by the exception filter', async () => {

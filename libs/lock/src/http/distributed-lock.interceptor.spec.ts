@@ -164,6 +164,21 @@ class TemplatesController {
   }
 }
 
+/** Gives its handler up before the lock is free. */
+@Controller('gives-up')
+@UseInterceptors(
+  { intercept: (_context, next) => next.handle().pipe(timeout(50)) },
+  DistributedLockInterceptor,
+)
+class GivingUpController {
+  constructor(private readonly stock: Stock) {}
+
+  @Get()
+  order(): Promise<number> {
+    return this.stock.decrease(4);
+  }
+}
+
 @Controller('impatient')
 @UseInterceptors(
   { intercept: (_context, next) => next.handle().pipe(timeout(50)) },
@@ -214,7 +229,13 @@ const ADAPTERS = { Express: () => new ExpressAdapter(), Fastify: () => new Fasti
 async function start(platform: keyof typeof ADAPTERS, http?: LockHttpOptions): Promise<INestApplication> {
   @Module({
     imports: [LockModule.forRoot({ http })],
-    controllers: [StockController, CartController, ImpatientController, TemplatesController],
+    controllers: [
+      StockController,
+      CartController,
+      ImpatientController,
+      GivingUpController,
+      TemplatesController,
+    ],
     providers: [Stock],
   })
   class App {}
@@ -366,6 +387,15 @@ describe.each(['Express', 'Fastify'] as const)('DistributedLockInterceptor on %s
     gates.leave.next(' second');
     expect((await file.answer).body).toEqual({ text: 'first second' });
     await until(async () => !(await locks.inspect('cart:file')).held, 'the lock is free');
+  });
+
+  it('stops waiting when somebody outside gives the handler up', async () => {
+    const lease = await locks.acquire('stock:4');
+    const ran = app.get(Stock).ran;
+    expect((await get('/gives-up').answer).status).toBe(500);
+    await until(async () => (await waiters('stock:4')) === 0, 'nobody waits');
+    await lease.release();
+    expect(app.get(Stock).ran).toBe(ran);
   });
 
   it('keeps the lock of a method that runs on after somebody outside gave it up', async () => {

@@ -8,7 +8,7 @@ import {
   type NestInterceptor,
   type Type,
 } from '@nestjs/common';
-import { catchError, finalize, throwError, type Observable } from 'rxjs';
+import { catchError, finalize, tap, throwError, type Observable } from 'rxjs';
 import { withWaitSignal } from '../locking/lock-context.js';
 import { callerOf, type HandlerCaller } from './handler-caller.js';
 import {
@@ -70,8 +70,11 @@ export class DistributedLockInterceptor implements NestInterceptor {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const caller = callerOf(context, this.options);
     const gone = new AbortController();
-    const stopListening = caller.onHangUp(() => gone.abort(new ClientHungUpException()));
+    const leave = (): void => gone.abort(new ClientHungUpException());
+    const stopListening = caller.onHangUp(leave);
     return withWaitSignal(gone.signal, () => this.handle(context, next, caller)).pipe(
+      // A gateway's client that disconnects, or a `timeout()` outside: nobody waits for the answer any more.
+      tap({ unsubscribe: leave }),
       catchError((error: unknown) => throwError(() => caller.failureFor(error))),
       finalize(stopListening),
     );

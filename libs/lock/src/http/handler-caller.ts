@@ -22,14 +22,8 @@ export function callerOf(context: ExecutionContext, options: LockHttpOptions): H
       return httpCaller(context, options);
     case 'graphql':
       return graphqlCaller(context, options);
-    case 'ws':
-      return {
-        request: undefined,
-        onHangUp: (hungUp) => onDisconnect(context.switchToWs().getClient<Socket>(), hungUp),
-        failureFor: asItIs,
-      };
     default:
-      // A message comes from a broker or a pooled connection, and its sender's end shows in neither.
+      // Nest unsubscribes from the handler when a gateway's client disconnects; the end of a message's sender shows nowhere.
       return { request: undefined, onHangUp: () => () => undefined, failureFor: asItIs };
   }
 }
@@ -92,23 +86,4 @@ export class LockGraphqlException extends HttpException {
     const { code, key } = answer;
     this.extensions = { code, key, retryAfter };
   }
-}
-
-/** What sockets of `ws` and of socket.io have in common. */
-interface Socket {
-  once?(event: string, listener: () => void): unknown;
-  off?(event: string, listener: () => void): unknown;
-  /** Of socket.io. */
-  readonly connected?: boolean;
-  /** Of `ws`: from 2 on it closes. */
-  readonly readyState?: number;
-}
-
-function onDisconnect(socket: Socket, gone: () => void): () => void {
-  if (socket.connected === false || Number(socket.readyState) >= 2) gone();
-  const events = ['close', 'disconnect'];
-  for (const event of events) socket.once?.(event, gone);
-  return () => {
-    for (const event of events) socket.off?.(event, gone);
-  };
 }

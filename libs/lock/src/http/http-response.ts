@@ -26,9 +26,26 @@ export function onHangUp(response: HttpResponse, hungUp: () => void): () => void
   const close = (): void => {
     if (!raw.writableFinished) hungUp();
   };
-  if (raw.destroyed || raw.closed) close();
-  else raw.once('close', close);
-  return () => raw.off('close', close);
+  if (!raw.destroyed && !raw.closed) return onClose(raw, close);
+  close();
+  return () => undefined;
+}
+
+/** Who wants to know of a response's end. One listener stands for all of them: Node takes more than ten for a leak. */
+const CALLBACKS = new WeakMap<ServerResponse, Set<() => void>>();
+
+/** A GraphQL operation may have many fields that wait. */
+function onClose(raw: ServerResponse, callback: () => void): () => void {
+  const callbacks = CALLBACKS.get(raw) ?? listen(raw);
+  callbacks.add(callback);
+  return () => void callbacks.delete(callback);
+}
+
+function listen(raw: ServerResponse): Set<() => void> {
+  const callbacks = new Set<() => void>();
+  CALLBACKS.set(raw, callbacks);
+  raw.once('close', () => callbacks.forEach((callback) => callback()));
+  return callbacks;
 }
 
 /** Resolves when the response is sent or the client is gone. */
