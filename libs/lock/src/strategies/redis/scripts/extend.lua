@@ -16,8 +16,10 @@ if state and string.sub(state, 31, 78) == ARGV[1] and string.sub(state, 18, 30) 
   and string.sub(state, -1) == ';' then
   local ends = string.format('%013.0f', now + ARGV[2])
   if ends <= string.sub(state, 18, 30) then return 'E-' .. now .. string.sub(state, 18, 30) end
-  redis.call('SET', KEYS[1], string.sub(state, 1, 17) .. ends .. string.sub(state, 31), 'PX', ARGV[2] + 3600000)
-  return 'E-' .. now .. ends
+  local saved = redis.pcall('SET', KEYS[1],
+    string.sub(state, 1, 17) .. ends .. string.sub(state, 31), 'PX', ARGV[2] + 3600000)
+  -- Out of memory: save() knows a way.
+  if not saved.err then return 'E-' .. now .. ends end
 end
 
 -- @include state
