@@ -111,8 +111,14 @@ export class Session {
   }
 
   /** How many replicas have all that this connection wrote so far. Blocks the connection meanwhile. */
-  replicated(replicas: number): Promise<number> {
-    return this.commands.wait(replicas, REPLICATION_LIMIT);
+  async replicated(replicas: number): Promise<number> {
+    // Its answer is a sign of life too: many that wait one behind the other take longer than a server may be silent.
+    this.expectAnswer(this.localClock.now());
+    try {
+      return await this.commands.wait(replicas, REPLICATION_LIMIT);
+    } finally {
+      this.heard();
+    }
   }
 
   subscribe(channel: string): Promise<unknown> {
@@ -123,9 +129,12 @@ export class Session {
     return this.facts.sharded ? this.inbox.sunsubscribe(channel) : this.inbox.unsubscribe(channel);
   }
 
-  /** Whether the server publishes to us on this channel. */
+  /** Whether the server publishes to us on this channel; if so it goes on, for somebody is about to wait. */
   hears(channel: string): boolean {
-    return this.subscriptions.get(channel)?.confirmed ?? false;
+    const subscription = this.subscriptions.get(channel);
+    if (subscription === undefined) return false;
+    subscription.quietSince = undefined;
+    return subscription.confirmed;
   }
 
   /** Subscribes to a channel, once; or waits with those who asked for it before. */
@@ -262,11 +271,16 @@ export class Session {
     this.silence = undefined;
     if (this.outstanding === 0 || this.ended) return;
     const silent = this.localClock.now() - this.heardAt;
-    if (silent >= LONGEST_SILENCE) {
-      this.end(new Error(`Redis was silent for ${Math.round(silent)} ms`));
-      return;
-    }
-    this.silence = setTimeout(() => this.listen(), LONGEST_SILENCE - silent);
+    // Perhaps it was this process that did not listen: what has arrived is read before the next immediate.
+    if (silent >= LONGEST_SILENCE) setImmediate(() => this.endIfSilent());
+    else this.silence = setTimeout(() => this.listen(), LONGEST_SILENCE - silent);
+  }
+
+  private endIfSilent(): void {
+    const silent = this.localClock.now() - this.heardAt;
+    if (this.outstanding === 0 || this.ended) return;
+    if (silent < LONGEST_SILENCE) return this.listen();
+    this.end(new Error(`Redis was silent for ${Math.round(silent)} ms`));
   }
 }
 
