@@ -1,4 +1,5 @@
 import { LockLostError, LockUnavailableError } from '../../locking/lock-error.js';
+import type { LockRequest } from '../../locking/lock-strategy.js';
 import type { Renewable } from './lease-renewal.js';
 import type { LocalClock } from './local-clock.js';
 import type { Place } from './place.js';
@@ -27,6 +28,8 @@ export interface GrantHost {
    * connection is lost.
    */
   replicated(): Promise<number | undefined>;
+  /** Ends a call's wait. */
+  giveUp(waiter: Waiter, error: Error): void;
   /** Everybody had the lock: it is given back. Resolves when Redis knows, or when there is no use in waiting. */
   finished(grant: Grant): Promise<void>;
   /** The lease is over before everybody had the lock: the others queue again, at their old places. */
@@ -53,8 +56,13 @@ export function marginOf(lease: number): number {
 }
 
 /** The lease to ask for, so that the lock is usable for this long. */
-export function leaseFor(duration: number): number {
+function leaseFor(duration: number): number {
   return Math.ceil((duration + 4) / 0.99);
+}
+
+/** The lease that a call needs, with room for a slow answer: `holdAtLeast` counts from when the caller has the lock. */
+export function leaseOf({ ttl, holdAtLeast }: LockRequest): number {
+  return Math.max(Math.ceil(ttl), holdAtLeast === 0 ? 0 : leaseFor(holdAtLeast) + 500);
 }
 
 interface Member {
@@ -214,7 +222,8 @@ export class Grant implements Renewable {
     if (remaining < Math.max(needed, holdAtLeast)) {
       this.needsExtension = true;
       this.renewAt = this.host.clock.now() + Math.max(ttl / 6, RETRY);
-      this.sendExtend(Math.max(ttl, member.place.lease), ignore, ignore);
+      // A shared place was asked for by another call, perhaps on other terms.
+      this.sendExtend(Math.max(member.place.lease, leaseOf(waiter.request)), ignore, ignore);
       return Promise.resolve();
     }
     if (!this.confirmed) {
@@ -247,7 +256,8 @@ export class Grant implements Renewable {
     }
     this.confirmed = replicas >= this.host.replicas;
     if (this.confirmed) return void this.advance();
-    waiter.reject(
+    this.host.giveUp(
+      waiter,
       new LockUnavailableError(
         `only ${replicas} of ${this.host.replicas} replicas have confirmed it in time. ` +
           'Check the replicas, or ask for fewer with the option replicas.',

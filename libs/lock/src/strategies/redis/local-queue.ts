@@ -1,6 +1,6 @@
 import { LockBusyError, LockShutdownError, LockUnavailableError } from '../../locking/lock-error.js';
 import type { LockRequest, StrategyLease } from '../../locking/lock-strategy.js';
-import { Grant, leaseFor, marginOf, type GrantEnd, type GrantHost } from './grant.js';
+import { Grant, leaseOf, marginOf, type GrantEnd, type GrantHost } from './grant.js';
 import { describeInstance } from './instance-id.js';
 import type { LeaseRenewal } from './lease-renewal.js';
 import type { Link } from './link.js';
@@ -342,9 +342,7 @@ export class LocalQueue implements GrantHost, ReleaseHost {
   }
 
   private addPlace(turn: OwnTurn | LocalTurns, waiter: Waiter, block: number): Place {
-    const { ttl, holdAtLeast } = waiter.request;
-    // With room for a slow answer: holdAtLeast counts from when the caller has the lock.
-    const lease = Math.max(Math.ceil(ttl), holdAtLeast === 0 ? 0 : leaseFor(holdAtLeast) + 500);
+    const lease = leaseOf(waiter.request);
     const place = new Place(this.owner.nextSeq(), lease, block, turn, waiter.waits);
     this.places.set(place.seq, place);
     return place;
@@ -426,7 +424,7 @@ export class LocalQueue implements GrantHost, ReleaseHost {
       args,
       replied: (reply, sentAt, _session, current) => {
         if (current) this.inFlight -= 1;
-        this.onAsked(places, reply, sentAt, session);
+        this.onAsked(places, waits, reply, sentAt, session);
         this.forgetIfIdle();
       },
       failed: (error) => {
@@ -437,13 +435,23 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     });
   }
 
-  private onAsked(places: readonly Place[], reply: string, sentAt: number, session: Session): void {
+  private onAsked(
+    places: readonly Place[],
+    waited: boolean,
+    reply: string,
+    sentAt: number,
+    session: Session,
+  ): void {
     const code = reply[0];
     const held = heldOf(reply);
     session.clock.observe(held.now, sentAt, this.clock.now());
     if (code === ReplyCode.BUSY) {
-      for (const place of places) this.refuseBusy(place, reply);
       this.queueLength = lengthOf(reply);
+      for (const place of places) this.refuseBusy(place, holderOf(reply));
+    } else if (!waited) {
+      // Who only tries is in no queue: granted now, or the lock went to those of this instance that waited before.
+      this.takeReplied(reply, sentAt);
+      for (const place of places) if (this.places.has(place.seq)) this.refuseBusy(place, this.instance);
     } else {
       for (const place of places) if (place.state === 'asked') place.state = 'queued';
       for (const { seq, ticket } of ticketsOf(reply)) {
@@ -465,9 +473,11 @@ export class LocalQueue implements GrantHost, ReleaseHost {
       if (waiter !== undefined)
         this.giveUp(waiter, this.unavailable(`Redis answered: ${error.message}`, error));
     }
+    // With `bypass` the place was for others too.
+    this.queueUp();
   }
 
-  private refuseBusy(place: Place, reply: string): void {
+  private refuseBusy(place: Place, holder: string): void {
     if (place.waits && place.turn.wanted) {
       place.state = 'unsent';
       return this.ask([place]);
@@ -475,10 +485,10 @@ export class LocalQueue implements GrantHost, ReleaseHost {
     this.places.delete(place.seq);
     const waiter = place.turn.next();
     if (waiter === undefined) return;
-    const holder = holderOf(reply);
-    const details = { key: this.name, strategy: this.strategy, waited: this.clock.now() - waiter.startedAt };
+    const { name: key, strategy, queueLength } = this;
+    const waited = this.clock.now() - waiter.startedAt;
     const known = /^[.!]/.test(holder) ? {} : { holder: describeInstance(holder) };
-    this.giveUp(waiter, new LockBusyError({ ...details, ...known, queueLength: lengthOf(reply) }));
+    this.giveUp(waiter, new LockBusyError({ key, strategy, waited, ...known, queueLength }));
   }
 
   /** A grant came, by a reply or by the inbox, perhaps for the second time. */
@@ -538,17 +548,19 @@ export class LocalQueue implements GrantHost, ReleaseHost {
   }
 
   private onSwept(reply: string, sentAt: number, first: Place | undefined, session: Session): void {
-    if (reply.startsWith(ReplyCode.GRANTED)) return this.takeReplied(reply, sentAt);
+    if (reply.startsWith(ReplyCode.GRANTED)) this.takeReplied(reply, sentAt);
+    const queued = [...this.places.values()].filter((place) => place.state === 'queued');
+    // Whoever else is queued here needs a next look, also when the one for whom this was is gone.
+    if (queued.length > 0) this.watch(heldOf(reply), queued);
+    if (reply.startsWith(ReplyCode.GRANTED)) return;
     const watched = watchedOf(reply);
     session.clock.observe(watched.now, sentAt, this.clock.now());
     if (wantsSweep(reply)) this.sweepSoon();
     if (first === undefined || this.places.get(first.seq) !== first) return;
     // Messages would not arrive: with a new session everything is subscribed and asked for again.
     if (!watched.subscribed) return this.hearAgain(session);
-    const queued = [...this.places.values()].filter((place) => place.state === 'queued');
     // A promotion took the place out while the inbox could not be reached, or Redis lost its data.
     if (!watched.queued) this.ask(queued);
-    else this.watch(watched, queued);
   }
 
   private hearAgain(session: Session): void {
@@ -591,7 +603,7 @@ export class LocalQueue implements GrantHost, ReleaseHost {
   }
 
   /** Ends a call's wait. Its place leaves the queue, or is handed on when a grant has overtaken this. */
-  private giveUp(waiter: Waiter, error: unknown): void {
+  giveUp(waiter: Waiter, error: unknown): void {
     waiter.reject(error);
     this.turns.delete(waiter);
     if (waiter.place !== undefined) this.withdraw(waiter.place);
