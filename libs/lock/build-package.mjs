@@ -1,6 +1,6 @@
 // Builds what is published: the library as ES modules and as CommonJS, and the texts of the repository beside it.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,7 @@ for (const project of ['tsconfig.esm.json', 'tsconfig.cjs.json']) {
 }
 // The nearest package.json says what a .js file is, and the package's own says CommonJS.
 writeFileSync(join(folder, 'dist/esm/package.json'), '{ "type": "module" }\n');
-for (const text of ['README.md', 'LICENSE', 'CHANGELOG.md']) {
+for (const text of ['README.md', 'LICENSE']) {
   const source = join(folder, '../..', text);
-  if (existsSync(source)) copyFileSync(source, join(folder, text));
+  copyFileSync(source, join(folder, text));
 }
