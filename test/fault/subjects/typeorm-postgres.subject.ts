@@ -27,7 +27,9 @@ export const typeormPostgresSubject: FaultSubject = {
     deadHolder: 'is noticed',
     patience: 10_000,
     excuses: {
-      exclusion: ['cut', 'client-kill', 'restart-keep'],
+      // A query that was sent, and that a silent network or a frozen server never received, leaves the transaction idle
+      // for the server, and busy for its holder: the server may end it first.
+      exclusion: ['cut', 'client-kill', 'restart-keep', 'freeze', 'silence'],
       orderWhileWaiting: [
         'stop',
         'stall',
