@@ -202,12 +202,12 @@ describe.each(DATABASES)('faults under typeormLock on $database', ({ start, data
       }
     });
 
-    it('is unavailable when other locks use all that locks may use', async () => {
+    it('is busy, not unavailable, when other locks use all that locks may use', async () => {
       const dataSource = await bench.openDataSource({ poolSize: 10 });
       const strategy = bench.strategy({ maxConnections: 2 }, dataSource);
       const leases = [await strategy.acquire(wish('a')), await strategy.acquire(wish('b'))];
       await expect(strategy.acquire(wish('c', { waitTime: 100 }))).rejects.toMatchObject({
-        code: 'LOCK_UNAVAILABLE',
+        code: 'LOCK_BUSY',
         message: expect.stringContaining('maxConnections') as string,
       });
       const third = strategy.acquire(wish('c'));

@@ -47,7 +47,6 @@ export class LockTransaction {
     this.dataSource = dataSourceOf(this.runner);
     // TypeORM did not see the begin. It asks these two whether to begin a transaction, and which savepoint is next.
     Object.assign(internalsOf(this.runner), { isTransactionActive: true, transactionDepth: 1 });
-    connection.onEnd((reason) => this.lose(reason));
     this.connection = connection.guarded((query) => this.query(query));
     this.renewal = new TransactionRenewal({
       ttl,
@@ -57,6 +56,8 @@ export class LockTransaction {
       // Nobody knows what the server still does with a connection that does not answer: only its end ends that.
       onLost: (reason) => connection.destroy(reason),
     });
+    // Last, for a connection that has ended since the begin says so at once.
+    connection.onEnd((reason) => this.lose(reason));
   }
 
   get dataSourceName(): string | undefined {

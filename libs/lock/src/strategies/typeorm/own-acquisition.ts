@@ -2,7 +2,6 @@ import {
   LockBusyError,
   LockError,
   LockTargetNotFoundError,
-  LockUnavailableError,
 } from '../../locking/lock-error.js';
 import type { LockRequest } from '../../locking/lock-strategy.js';
 import type { ConnectionGate } from './connection-gate.js';
@@ -98,11 +97,15 @@ export class OwnAcquisition {
     const { gate, database, target, limit } = this.parts;
     const free = await gate.takeSlot(limit.leftToReach, limit.signal);
     if (free === undefined) {
-      throw new LockUnavailableError(
-        `all ${gate.maxConnections} connections that locks may use in this process are in use. Lock for a shorter time, ` +
-          'or raise maxConnections of typeormLock() and the pool.',
-        { key: target.name, strategy: database.strategy },
-      );
+      // Load is no fault of the database: whenUnavailable must not let anybody run without a lock because of it.
+      throw new LockBusyError({
+        key: target.name,
+        strategy: database.strategy,
+        waited: limit.waited,
+        holder:
+          `other locks, which use all ${gate.maxConnections} connections that locks may use in this process; ` +
+          'lock for a shorter time, or raise maxConnections of typeormLock() and the pool',
+      });
     }
     return database.connect({ limit: limit.leftToReach, signal: limit.signal }, target.name, free);
   }
