@@ -10,7 +10,7 @@ import { resolveTypeormLockOptions, type TypeormLockOptions } from './typeorm-lo
  * A pessimistic lock in the application's own database: a transaction that takes the lock, runs the method, commits. Every
  * query of the method joins it, and the lock ends with the transaction, never before.
  *
- * Needs the migration {@link CreateDistributedLock1767225600000}, and PostgreSQL.
+ * Needs the migration {@link CreateDistributedLock1767225600000}, and PostgreSQL or MariaDB.
  *
  * @throws {LockConfigurationError} an option has a value that can't work.
  *
