@@ -8,7 +8,7 @@ export class MariadbConnection implements DriverConnection {
 
   run(statements: string): Promise<readonly StatementResult[]> {
     return new Promise((resolve, reject) => {
-      this.connection.query(statements, (error, answer) => {
+      this.connection.query(statements, (error: Error | null, answer: unknown) => {
         if (error) reject(error);
         else resolve(resultsOf(answer));
       });
@@ -41,7 +41,14 @@ export class MariadbConnection implements DriverConnection {
       const query = (...args: unknown[]): unknown => gate(() => withPromises.query(...args));
       return replacing(withPromises, { query });
     };
-    return replacing(connection, { promise });
+    // TypeORM 0.3 hands over a callback instead. Without one it is a stream, which runs itself: see QueryQueue.stream.
+    const query = (...args: unknown[]): unknown => {
+      const callback = args.at(-1);
+      if (!isCallback(callback)) return connection.query(...args);
+      const send = () => connection.promise().query(...args.slice(0, -1)) as Promise<readonly unknown[]>;
+      gate(send).then((answer) => callback(null, ...answer), callback);
+    };
+    return replacing(connection, { promise, query });
   }
 
   async destroy(): Promise<void> {
@@ -60,7 +67,8 @@ export class MariadbConnection implements DriverConnection {
 
 /** What is used of a connection of `mysql2`, so that its types are not needed to install the library. */
 export interface Mysql2Connection {
-  query(sql: string, callback: (error: Error | null, answer: unknown) => void): void;
+  query(sql: string, callback: QueryCallback): void;
+  query(...args: readonly unknown[]): unknown;
   on(event: string, listener: (error?: Error) => void): unknown;
   off(event: string, listener: (error?: Error) => void): unknown;
   promise(): { query(...args: unknown[]): Promise<unknown> };
@@ -71,6 +79,12 @@ export interface Mysql2Connection {
     on(event: 'close', listener: () => void): unknown;
     off(event: 'close', listener: () => void): unknown;
   };
+}
+
+type QueryCallback = (error: Error | null, ...answer: unknown[]) => void;
+
+function isCallback(value: unknown): value is QueryCallback {
+  return typeof value === 'function';
 }
 
 /** A statement with several results answers a list of them, one with a single result that itself. */
