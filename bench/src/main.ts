@@ -1,4 +1,5 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 import { startRedis, type RedisServer } from '../../test/support/servers/redis-server';
@@ -24,6 +25,7 @@ async function main(): Promise<void> {
   const runs = wantedRuns(commandLine);
   const reports: Record<string, Report> = {};
   const errors: Record<string, string> = {};
+  const loads: Record<string, number> = {};
   await provideServer('redis', { say: (line) => console.log(line) });
   for (const [at, run] of runs.entries()) {
     console.log(`\n[${at + 1}/${runs.length}] ${run.title}: ${run.benchmark.subject}`);
@@ -37,12 +39,13 @@ async function main(): Promise<void> {
         `it did not run: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
       );
     }
+    loads[run.title] = loadavg()[0] ?? NaN;
   }
   const targets = Object.values(reports).flatMap((report) => report.targets);
   console.log(forTerminal(targetTable(targets)));
   // A part of the benchmarks, or of the contestants, is for looking at: the results are those of a whole run.
   if (!isWhole(commandLine)) return;
-  const results: Results = { date: new Date().toISOString(), machine, reports, errors };
+  const results: Results = { date: new Date().toISOString(), machine, loads, reports, errors };
   await mkdir(join(ROOT, 'bench/results'), { recursive: true });
   await writeFile(RESULTS, `${JSON.stringify(withoutPlots(results), undefined, 1)}\n`);
   await draw(

@@ -34,7 +34,7 @@ async function run({ seconds, progress }: Settings): Promise<Report> {
   return {
     tables: [
       {
-        title: 'A call: microseconds',
+        title: 'A call: microseconds of processor time',
         columns: ['decorated method', 'by hand', 'difference'],
         rows: [
           [

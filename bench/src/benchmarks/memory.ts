@@ -43,7 +43,7 @@ async function run({ seconds, progress }: Settings): Promise<Report> {
   return {
     tables: [
       {
-        title: 'The lock in memory: locks a second',
+        title: 'The lock in memory: locks a second of processor time',
         columns: ['', ...NAMES, 'ratio'],
         rows: MODES.map(({ label }, mode) => [
           label,

@@ -25,6 +25,8 @@ interface Standing {
   readonly entry: Entry;
   readonly worker: Team;
   readonly rates: number[][];
+  /** Microseconds of the client's processor time a lock. */
+  readonly costs: number[][];
   error: string | undefined;
 }
 
@@ -36,6 +38,7 @@ async function run(settings: Settings): Promise<Report> {
     entry,
     worker: new Team('benchmarks/uncontended.worker', 1),
     rates: MODES.map(() => []),
+    costs: MODES.map(() => []),
     error: undefined,
   }));
   const part = settings.seconds / (standings.length * MODES.length * (ROUNDS + 1));
@@ -50,6 +53,7 @@ async function run(settings: Settings): Promise<Report> {
         await attempt(standing, async () => {
           const result = await loop(standing, { keys, seconds: part });
           standing.rates[at]?.push(result.rate);
+          standing.costs[at]?.push(result.cost);
         });
       }
     }
@@ -91,16 +95,18 @@ function report(standings: readonly Standing[]): Report {
     tables: [
       {
         title: 'A free lock, taken and given back: locks a second, and against plain ioredis',
-        columns: ['', ...MODES.flatMap(({ label }) => [label, 'ratio'])],
+        columns: ['', ...MODES.flatMap(({ label }) => [label, 'ratio', 'Node µs'])],
         rows: standings.map((standing) => [
           standing.entry.name,
           ...(standing.error === undefined
             ? MODES.flatMap((_, mode) => [
                 digits(median(standing.rates[mode] ?? [])),
                 times(ratio(standing, mode)),
+                digits(median(standing.costs[mode] ?? [])),
               ])
             : [standing.error]),
         ]),
+        note: "Node µs: processor time of the client's process for one lock.",
       },
     ],
     targets: ours === undefined ? [] : targetsOf(ours, ran, ratio),
@@ -121,7 +127,7 @@ function report(standings: readonly Standing[]): Report {
         }),
       },
     ],
-    figures: standings.map(({ entry, rates, error }) => ({ name: entry.name, rates, error })),
+    figures: standings.map(({ entry, rates, costs, error }) => ({ name: entry.name, rates, costs, error })),
   };
 }
 

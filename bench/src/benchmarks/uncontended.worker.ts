@@ -1,6 +1,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Contestant, ContestantOptions } from '../contestants/contestant';
 import { openContestant } from '../contestants/index';
+import { processorTime } from '../measuring/processor-time';
 import { serve } from '../workers/worker';
 
 export interface LoopInput {
@@ -10,6 +11,8 @@ export interface LoopInput {
 
 export interface LoopResult {
   readonly rate: number;
+  /** Microseconds of this process's processor time a lock. */
+  readonly cost: number;
   readonly overlaps: number;
 }
 
@@ -33,6 +36,7 @@ serve({
 async function loop({ keys, seconds }: LoopInput): Promise<LoopResult> {
   const startedAt = performance.now();
   const until = startedAt + seconds * 1_000;
+  const processorBefore = processorTime();
   let count = 0;
   let overlaps = 0;
   const caller = async (key: string): Promise<void> => {
@@ -49,7 +53,11 @@ async function loop({ keys, seconds }: LoopInput): Promise<LoopResult> {
     }
   };
   await Promise.all(Array.from({ length: keys }, (_, key) => caller(`${prefix}:uncontended:${key}`)));
-  return { rate: (count / (performance.now() - startedAt)) * 1_000, overlaps };
+  return {
+    rate: (count / (performance.now() - startedAt)) * 1_000,
+    cost: ((processorTime() - processorBefore) / count) * 1_000,
+    overlaps,
+  };
 }
 
 /** Nobody meets anybody in the loop: a few callers on one key show that this is a lock at all. */

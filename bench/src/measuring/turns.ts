@@ -28,6 +28,8 @@ export interface TurnFindings {
   /** The share of the window in which somebody was inside. */
   readonly busy: number;
   readonly entries: number;
+  /** How many did not get in before the round was over, and still try. */
+  readonly unserved: number;
 }
 
 /**
@@ -68,6 +70,7 @@ export function judge(
     outOfOrder: countOvertakers(all, unserved, window) / Math.max(1, inWindow.length),
     busy: inWindow.reduce((sum, { entered, left }) => sum + left - entered, 0) / elapsed,
     entries: inWindow.length,
+    unserved: unserved.length,
   };
 }
 

@@ -11,7 +11,7 @@ export interface Machine {
   readonly memory: string;
   readonly system: string;
   readonly node: string;
-  /** Processes that wanted to run in the minute before: without other work, near 0. */
+  /** Processes that wanted to run in the minute before the run began: without other work, near 0. */
   readonly loadBefore: number;
   readonly servers: Readonly<Record<string, string>>;
   readonly packages: Readonly<Record<string, string>>;

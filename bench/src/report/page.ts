@@ -4,13 +4,16 @@ import { forMarkdown, targetTable } from './tables';
 
 /** Puts the figures of a run between the marks that the page has for them. */
 export function writePage(page: string, results: Results): string {
-  const { reports, machine, date, errors } = results;
+  const { reports, machine, loads, date, errors } = results;
   const targets = Object.values(reports).flatMap((report) => report.targets);
   const sections: Record<string, string> = {
     machine: [
       `Measured on ${date.slice(0, 10)}: ${machine.cpu}, ${machine.cores} cores, ${machine.memory}, ${machine.system}, Node ${machine.node}, ` +
         `Redis ${machine.servers.redis}, MariaDB ${machine.servers.mariadb}. ` +
-        `Load when it began: ${digits(machine.loadBefore)} (0 is a machine with nothing else to do).`,
+        `Load when it began: ${digits(machine.loadBefore)} (0 is a machine with nothing else to do); at the end of each part, ` +
+        `its own processes included: ${Object.entries(loads)
+          .map(([title, load]) => `${title} ${digits(load)}`)
+          .join(', ')}.`,
       '',
       Object.entries(machine.packages)
         .map(([name, version]) => `\`${name}\` ${version}`)

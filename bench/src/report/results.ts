@@ -5,6 +5,8 @@ import type { Machine } from './machine';
 export interface Results {
   readonly date: string;
   readonly machine: Machine;
+  /** Processes that wanted to run in the last minute of each benchmark, its own included. */
+  readonly loads: Readonly<Record<string, number>>;
   readonly reports: Readonly<Record<string, Report>>;
   readonly errors: Readonly<Record<string, string>>;
 }
