@@ -12,7 +12,7 @@ describe('the warning of a slow wait', () => {
       name,
       held: true,
       holder: 'server 1',
-      since: new Date('2030-01-01T10:00:00Z'),
+      since: new Date(Date.now() - 2_400),
       waiters: ['a', 'b', 'c'],
     }),
   );
@@ -31,7 +31,7 @@ describe('the warning of a slow wait', () => {
     await jest.advanceTimersByTimeAsync(100);
     expect(warn).toHaveBeenCalledWith(
       expect.stringMatching(
-        /^Shop\.sell has waited 2\.5 s for stock:<id>, 3 in the queue, held by server 1 since 2030-01-01T10:00:00\.000Z\./,
+        /^Shop\.sell has waited 2\.5 s for stock:<id>, 3 in the queue, held by server 1 for \d\.\d s\./,
       ),
     );
   });

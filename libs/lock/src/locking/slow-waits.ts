@@ -74,11 +74,17 @@ async function whoAndHowMany(strategy: LockStrategy, key: string): Promise<strin
   try {
     const state = await strategy.inspect?.(key);
     if (state === undefined) return '';
-    const since = state.since === undefined ? '' : ` since ${state.since.toISOString()}`;
-    const holder = state.holder === undefined ? '' : `, held by ${state.holder}${since}`;
+    const holder = state.holder === undefined ? '' : `, held by ${state.holder}${heldFor(state.since)}`;
     return `, ${state.waiters.length} in the queue${holder}`;
   } catch {
     // Only a warning is at stake; the call itself will say what is wrong with the store.
     return '';
   }
+}
+
+/** Between the store's clock and ours: near enough for a person. */
+function heldFor(since: Date | undefined): string {
+  return since === undefined
+    ? ''
+    : ` for ${(Math.max(0, Date.now() - since.getTime()) / 1_000).toFixed(1)} s`;
 }
