@@ -1,6 +1,9 @@
 import { sixteenDigits } from './replies.js';
 import type { Waiter } from './waiter.js';
 
+/** So many places travel in one call of `acquire` or `cancel`: scripts have to be short. */
+export const PLACES_A_CALL = 200;
+
 /** Where a place is, as far as this instance knows. */
 export type PlaceState = 'unsent' | 'asked' | 'queued';
 
@@ -54,4 +57,8 @@ export class Place {
   capacity(token: number): number {
     return this.served.token === token ? this.block - this.served.count : this.block;
   }
+}
+
+export function longestLease(places: readonly Place[]): number {
+  return places.reduce((longest, { lease }) => Math.max(longest, lease), 0);
 }

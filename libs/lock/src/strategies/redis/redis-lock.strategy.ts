@@ -137,7 +137,7 @@ export class RedisLockStrategy extends LockStrategy {
 
   private routerUser(): RouterUser {
     const queuesOf = (link: Link): readonly LocalQueue[] =>
-      [...this.queues.values()].filter((queue) => queue.link === link);
+      [...this.queues.values()].filter((queue) => queue.route.link === link);
     return {
       opened: (link) => queuesOf(link).forEach((queue) => queue.resume()),
       lost: (link) => {
@@ -149,7 +149,7 @@ export class RedisLockStrategy extends LockStrategy {
         queuesOf(link).forEach((queue) => queue.queueAgain());
       },
       received: (message) => this.receive(message),
-      rerouted: () => this.eachQueue((queue) => queue.reroute()),
+      rerouted: () => this.eachQueue((queue) => queue.route.refresh()),
     };
   }
 

@@ -1,0 +1,121 @@
+import type { Link } from './link.js';
+import type { LockKeys } from './lock-keys.js';
+import type { Router } from './router.js';
+import { RedirectedError, SessionLostError, type QueueSending, type Session } from './session.js';
+
+export interface RouteHost {
+  readonly keys: LockKeys;
+  /** Nobody knows what became of what was sent. */
+  detach(): void;
+  /** Says again all that is still wanted. */
+  resume(): void;
+}
+
+/** Milliseconds before a lock is looked for again whose slot is moving just now. */
+const ROUTE_PAUSE = 50;
+
+/** The way of one lock to the server that serves it, wherever that moves. */
+export class LockRoute {
+  /** The server of the lock; undefined while a Cluster's topology is not known. */
+  link: Link | undefined;
+  /** How many questions wait for their answer: the queue is not forgotten before. */
+  inFlight = 0;
+  /** Changes whenever what was sent is given up: answers to it say nothing about what is still in flight. */
+  epoch = 0;
+  /** The server said that it does not serve the lock; who does is being asked. */
+  rerouting = false;
+  /** The slot is on its way to the link's server, which takes commands for it only when they say that they know. */
+  asking = false;
+  private retry: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly router: Router,
+    private readonly host: RouteHost,
+  ) {
+    this.link = router.linkOf(host.keys);
+  }
+
+  get session(): Session | undefined {
+    return this.link?.session;
+  }
+
+  /** Where commands can be sent to right now. */
+  get open(): Session | undefined {
+    return this.rerouting ? undefined : this.link?.session;
+  }
+
+  get lastError(): Error | undefined {
+    return this.link?.lastError ?? this.router.lastError;
+  }
+
+  /** The channel to hear before a call may wait; undefined when one channel serves all locks. */
+  get channel(): string | undefined {
+    return this.router.channelOf(this.host.keys);
+  }
+
+  wireOf(session: Session): string {
+    return this.router.wireOf(this.host.keys, session);
+  }
+
+  /** Sends a script for this lock; false without a connection. What the session loses is said again by `resume`. */
+  send(sending: QueueSending): boolean {
+    const { open: session, epoch, asking } = this;
+    if (session === undefined) return false;
+    const { script, keys, args } = sending;
+    session.run({
+      script,
+      keys,
+      args,
+      asking,
+      wanted: () => sending.wanted?.() ?? true,
+      replied: (reply, sentAt) => sending.replied(reply, sentAt, session, epoch === this.epoch),
+      failed: (error) => {
+        if (error instanceof SessionLostError || epoch !== this.epoch) return sending.lost?.(error);
+        if (!(error instanceof RedirectedError)) return sending.failed(error);
+        sending.lost?.(error);
+        this.redirected(error);
+      },
+    });
+    return true;
+  }
+
+  /** What was sent is given up. */
+  detach(): void {
+    this.epoch += 1;
+    this.inFlight = 0;
+  }
+
+  /** The server that serves the lock may have changed. */
+  refresh(): void {
+    const link = this.router.linkOf(this.host.keys);
+    if (link === this.link && !this.rerouting) return;
+    this.goTo(link, false);
+  }
+
+  /** The server does not serve the lock. Nothing was run, and everything is said again to the one that does. */
+  redirected(error: RedirectedError): void {
+    const target = error.askAt === undefined ? undefined : this.router.linkAt(error.askAt);
+    if (target !== undefined) return this.goTo(target, true);
+    this.host.detach();
+    this.rerouting = true;
+    if (error.isMoved || error.askAt !== undefined) return this.router.refresh();
+    this.retry ??= setTimeout(() => this.goTo(this.router.linkOf(this.host.keys), false), ROUTE_PAUSE);
+  }
+
+  /** Nobody wants the lock here any more. */
+  leave(): void {
+    clearTimeout(this.retry);
+    const { channel } = this;
+    if (channel !== undefined) this.session?.quiet(channel);
+  }
+
+  private goTo(link: Link | undefined, asking: boolean): void {
+    clearTimeout(this.retry);
+    this.retry = undefined;
+    this.rerouting = false;
+    this.host.detach();
+    this.link = link;
+    this.asking = asking;
+    if (this.session !== undefined) this.host.resume();
+  }
+}
