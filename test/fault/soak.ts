@@ -23,7 +23,9 @@ interface Figures {
 
 async function main(): Promise<void> {
   const { minutes, seed, names } = readArguments();
-  await provideServer('redis', { say: (line) => console.log(line) });
+  const say = (line: string): void => console.log(line);
+  await provideServer('redis', { say });
+  if (names.includes('mariadb')) await provideServer('mariadb', { say });
   const figures = new Map<string, Figures>();
   const tasks = new Listr(
     names.map((name) => {

@@ -1,4 +1,4 @@
 import { describeFaults } from '../describe-faults';
-import { typeormPostgresSubject } from '../subjects/typeorm-postgres.subject';
+import { typeormPostgresSubject } from '../subjects/typeorm.subject';
 
 describeFaults(typeormPostgresSubject);

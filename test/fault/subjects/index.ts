@@ -3,7 +3,7 @@ import { memorySubject } from './memory.subject';
 import { quorumSubject } from './quorum.subject';
 import { redisSubject } from './redis.subject';
 import { redisSentinelSubject } from './redis-sentinel.subject';
-import { typeormPostgresSubject } from './typeorm-postgres.subject';
+import { typeormMariadbSubject, typeormPostgresSubject } from './typeorm.subject';
 
 /** Every strategy that is put under faults, by the name that `--strategy` takes. */
 export const FAULT_SUBJECTS: Readonly<Record<string, FaultSubject>> = {
@@ -12,4 +12,5 @@ export const FAULT_SUBJECTS: Readonly<Record<string, FaultSubject>> = {
   sentinel: redisSentinelSubject,
   quorum: quorumSubject,
   postgres: typeormPostgresSubject,
+  mariadb: typeormMariadbSubject,
 };

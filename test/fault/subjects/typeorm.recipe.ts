@@ -1,0 +1,42 @@
+import type { EventEmitter } from 'node:events';
+import { typeormLock } from 'nestjs-distributed-lock/typeorm';
+import type { DataSource } from 'typeorm';
+import { contextOf, openDataSource } from '../../support/typeorm/lock-data-source';
+import type { WorkerRecipe } from '../worker/worker-plan';
+import { writeLine } from './ledger';
+
+/** Each holder adds a line to a ledger that only the lock protects. */
+export const recipe: WorkerRecipe = async ([url = '']) => {
+  const dataSource = await openSoon(url);
+  return {
+    strategy: {
+      factory: typeormLock(),
+      get: () => contextOf(dataSource).get(undefined),
+      dispose: () => dataSource.destroy(),
+    },
+    work: (lease, call) => writeLine(dataSource, lease, call),
+  };
+};
+
+/** A process may be started while the server is being restarted: TypeORM does not try again. */
+async function openSoon(url: string): Promise<DataSource> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      const dataSource = await openDataSource(url);
+      outliveTheCheckout(dataSource);
+      return dataSource;
+    } catch (error) {
+      if (attempt === 40) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+}
+
+/**
+ * When PostgreSQL ends a connection in the very moment of its checkout, `pg` emits an error between the pool's listener,
+ * which is gone, and TypeORM's, which comes a microtask later: that ends any process that uses the two.
+ */
+function outliveTheCheckout({ driver }: DataSource): void {
+  const { master } = driver as { readonly master?: EventEmitter };
+  master?.on?.('connect', (client: EventEmitter) => client.on('error', () => undefined));
+}
