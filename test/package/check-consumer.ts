@@ -39,6 +39,10 @@ export async function checkConsumer(
   for (const format of consumer.formats) {
     await new FormatCheck(project, format, surroundings, say).run();
   }
+  const { name, spec } = consumer;
+  if (spec === undefined) return;
+  say(spec);
+  await findings.add(name, 'tests of the library', () => project.spec(spec));
 }
 
 class FormatCheck {

@@ -1,10 +1,12 @@
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Consumer, Format, Resolution } from './consumers.js';
 import { ROOT } from './packed-library.js';
 import { endingOf, type Program, run } from './program.js';
 
 const LIBRARY = 'nestjs-distributed-lock';
+const JEST_PROGRAM = join(ROOT, 'node_modules/jest/bin/jest.js');
 
 /** What the scene prints when it has been played to its end; one that ends too soon may end with code 0, too. */
 const PLAYED = 'played to the end';
@@ -119,7 +121,7 @@ export class ConsumerProject {
     };
     await run({
       file: process.execPath,
-      args: [join(ROOT, 'node_modules/jest/bin/jest.js'), '--config', JSON.stringify(config), '--runInBand'],
+      args: [JEST_PROGRAM, '--config', JSON.stringify(config), '--runInBand'],
       cwd: this.folder,
       env: {
         ...environment,
@@ -131,8 +133,22 @@ export class ConsumerProject {
     return 'passed';
   }
 
-  get isInstalled(): boolean {
-    return existsSync(join(this.folder, 'node_modules', LIBRARY));
+  /** Runs tests of the library itself with the TypeORM of this project. */
+  async spec(file: string): Promise<string> {
+    const ours = createRequire(join(ROOT, 'package.json'))('./jest.config.js') as {
+      readonly moduleNameMapper: object;
+    };
+    const config = {
+      ...ours,
+      moduleNameMapper: { ...ours.moduleNameMapper, '^typeorm$': join(this.folder, 'node_modules/typeorm') },
+    };
+    await run({
+      file: process.execPath,
+      args: [JEST_PROGRAM, '--config', JSON.stringify(config), '--runInBand', join(ROOT, file)],
+      cwd: ROOT,
+      limit: 240_000,
+    });
+    return `TypeORM ${this.manifestOf('typeorm').version}`;
   }
 
   main(format: Format): string {

@@ -38,6 +38,8 @@ export interface Consumer {
   readonly dependencies: Readonly<Record<string, string>>;
   /** Packages that must not come along. */
   readonly without: readonly string[];
+  /** A test file of the library to run with this project's TypeORM in the place of ours. */
+  readonly spec?: string;
 }
 
 const NEST_10 = {
@@ -103,8 +105,16 @@ export const CONSUMERS: readonly Consumer[] = [
     play: 'typeorm',
     formats: ['CommonJS', 'ESM'],
     resolutions: [NODENEXT],
-    dependencies: { ...NEST_12, '@nestjs/typeorm': '^12.0.0', typeorm: '^0.3.20', pg: '^8.0.0' },
+    dependencies: {
+      ...NEST_12,
+      '@nestjs/typeorm': '^12.0.0',
+      typeorm: '^0.3.20',
+      pg: '^8.0.0',
+      mysql2: '^3.0.0',
+    },
     without: NO_REDIS,
+    // Every kind of query, on PostgreSQL and MariaDB: TypeORM 0.3 hands them to the driver in other ways.
+    spec: 'libs/lock/src/strategies/typeorm/joined-queries.spec.ts',
   },
   {
     name: 'Nest 12, TypeORM 1',

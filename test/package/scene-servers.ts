@@ -16,6 +16,7 @@ export class SceneServers {
   /** @param say - told what is done to this machine, where Redis has to be installed first */
   static async start(say: (line: string) => void): Promise<SceneServers> {
     await provideServer('redis', { say });
+    await provideServer('mariadb', { say });
     const [postgres, redis, ...masters] = await Promise.all([
       startPostgres(),
       ...[startRedis(), startRedis(), startRedis(), startRedis()],
