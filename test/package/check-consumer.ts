@@ -93,7 +93,8 @@ class FormatCheck {
       await this.look(bundler, async () => {
         const folder = join(surroundings.folder, `bundle-${bundler}-${format}`);
         const file = await bundle(bundler, project.main(format), folder);
-        return project.playFile(file, process.execPath, await this.environment());
+        const environment = await this.environment();
+        return project.withoutModules(() => project.playFile(file, process.execPath, environment));
       });
     }
   }

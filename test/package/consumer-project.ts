@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Consumer, Format, Resolution } from './consumers.js';
@@ -149,6 +149,17 @@ export class ConsumerProject {
       limit: 240_000,
     });
     return `TypeORM ${this.manifestOf('typeorm').version}`;
+  }
+
+  /** Does something while no installed file is there: a bundle may know where it was made, and read what it lacks. */
+  async withoutModules<T>(work: () => Promise<T>): Promise<T> {
+    const modules = join(this.folder, 'node_modules');
+    renameSync(modules, `${modules}.away`);
+    try {
+      return await work();
+    } finally {
+      renameSync(`${modules}.away`, modules);
+    }
   }
 
   main(format: Format): string {
