@@ -27,6 +27,10 @@ export class RedisLease implements StrategyLease {
     return this.controller.signal;
   }
 
+  get isLost(): boolean {
+    return this.lostBy !== undefined;
+  }
+
   get remaining(): number {
     if (this.lostBy !== undefined || this.released !== undefined) return 0;
     return Math.max(0, this.grant.remaining);
@@ -50,8 +54,11 @@ export class RedisLease implements StrategyLease {
 
   /** From now on somebody else may hold the lock. */
   lose(reason: string): LockLostError {
-    this.lostBy ??= new LockLostError(reason, { key: this.name, strategy: this.strategy });
-    if (this.released === undefined) this.controller?.abort(this.lostBy);
-    return this.lostBy;
+    const lost = this.lostBy ?? new LockLostError(reason, { key: this.name, strategy: this.strategy });
+    // Who has given it back has nothing to lose.
+    if (this.released !== undefined) return lost;
+    this.lostBy = lost;
+    this.controller?.abort(lost);
+    return lost;
   }
 }

@@ -259,12 +259,25 @@ describe('the lock in Redis', () => {
       expect(seen?.holder).toContain(`process ${process.pid}`);
       expect(Math.abs((seen?.since?.getTime() ?? 0) - Date.now())).toBeLessThan(5_000);
       expect(seen?.waiters).toHaveLength(1);
+      expect(held.isLost).toBe(false);
       expect(await b.forceRelease?.('stock:1')).toBe(true);
-      await eventually('the holder hears of it', () => held.signal.aborted);
+      // Without the signal ever having been asked for.
+      await eventually('the holder hears of it', () => held.isLost === true);
+      expect(held.signal.aborted).toBe(true);
       expect(held.signal.reason).toBeInstanceOf(LockLostError);
       await (await waiting).release();
       expect(await b.forceRelease?.('stock:1')).toBe(false);
       expect(await b.inspect?.('stock:1')).toEqual({ name: 'stock:1', held: false, waiters: [] });
+    });
+
+    it('tells nobody of a loss who has released the lock, though it stayed closed for holdAtLeast', async () => {
+      const [a, b] = [await connected(), await connected()];
+      const done = await a.acquire(request({ holdAtLeast: 5_000 }));
+      await done.release();
+      expect(await b.forceRelease?.('stock:1')).toBe(true);
+      // Its answer comes behind the message that the lock was taken away.
+      await a.inspect?.('stock:1');
+      expect([done.isLost, done.signal.aborted]).toEqual([false, false]);
     });
   });
 
