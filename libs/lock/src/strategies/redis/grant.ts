@@ -95,11 +95,7 @@ export class Grant implements Renewable {
     this.confirmed = host.replicas === 0;
     this.token = note.token;
     this.deadline = deadline;
-    const index = new Map(note.seqs.map((seq, at) => [seq, at]));
-    this.members = places.map((place) => ({
-      place,
-      token: note.token + (index.get(place.seq) ?? 0) * note.block,
-    }));
+    this.members = membersOf(note, places);
     this.schedule(note.lease);
   }
 
@@ -340,6 +336,16 @@ export class Grant implements Renewable {
     this.renewAt = this.deadline - (ttl * 2) / 3;
     this.host.rescheduled(this);
   }
+}
+
+function membersOf(note: GrantNote, places: readonly Place[]): Member[] {
+  // Most locks are free, and are taken for one place.
+  if (note.seqs.length === 1) return places.map((place) => ({ place, token: note.token }));
+  const index = new Map(note.seqs.map((seq, at) => [seq, at]));
+  return places.map((place) => ({
+    place,
+    token: note.token + (index.get(place.seq) ?? 0) * note.block,
+  }));
 }
 
 function isWanted({ place, token }: Member): boolean {

@@ -53,9 +53,10 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
   readonly clock: LocalClock;
   readonly replicas: number;
   private readonly asking: Asking;
-  private readonly cancels: Cancels;
   private readonly releases: Releases;
-  private readonly sweeping: Sweeping;
+  // Made when somebody has to wait: most locks are free, and are taken and released without them.
+  private cancels: Cancels | undefined;
+  private sweeping: Sweeping | undefined;
   private readonly turns = new LocalTurns(() => this.withdrawUnwanted());
   private grant: Grant | undefined;
   /** The newest token that was taken in: each grant is handled once, however many times it is told. */
@@ -73,9 +74,7 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
     this.replicas = owner.replicas;
     this.route = new LockRoute(owner.router, this);
     this.asking = new Asking(this);
-    this.cancels = new Cancels(this);
     this.releases = new Releases(this);
-    this.sweeping = new Sweeping(this);
   }
 
   get session(): Session | undefined {
@@ -110,10 +109,10 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
   /** Says everything again that is still wanted, in the order that keeps the lock's: see docs/redis-lock.md. */
   resume(): void {
     this.releases.resume();
-    this.cancels.resume();
+    this.cancels?.resume();
     this.grant?.renew();
     this.ask([...this.places.values()]);
-    this.sweeping.resume();
+    this.sweeping?.resume();
     this.forgetIfIdle();
   }
 
@@ -194,15 +193,19 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
   }
 
   cancel(places: readonly Place[]): void {
+    if (places.length === 0) return;
     for (const { seq } of places) this.places.delete(seq);
+    this.cancels ??= new Cancels(this);
     this.cancels.add(places);
   }
 
   watch(held: HeldNote, places: readonly Place[]): void {
+    this.sweeping ??= new Sweeping(this);
     this.sweeping.watch(held, places);
   }
 
   sweepSoon(): void {
+    this.sweeping ??= new Sweeping(this);
     this.sweeping.soon();
   }
 
@@ -211,7 +214,7 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
     this.retry ??= setTimeout(() => {
       this.retry = undefined;
       this.releases.resume();
-      this.cancels.resume();
+      this.cancels?.resume();
     }, RETRY_PAUSE);
   }
 
@@ -248,7 +251,7 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
   /** Stops its timers. */
   forget(): void {
     this.route.leave();
-    this.sweeping.stop();
+    this.sweeping?.stop();
     clearTimeout(this.retry);
   }
 
@@ -306,7 +309,7 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
       this.grant === undefined &&
       this.route.inFlight === 0 &&
       this.places.size === 0 &&
-      this.cancels.isEmpty &&
+      (this.cancels?.isEmpty ?? true) &&
       !this.turns.wanted &&
       this.releases.isEmpty
     );

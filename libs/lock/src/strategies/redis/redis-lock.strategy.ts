@@ -218,6 +218,7 @@ export class RedisLockStrategy extends LockStrategy {
   }
 
   private changed(): void {
+    if (this.watchers.size === 0) return;
     for (const watcher of [...this.watchers]) watcher();
   }
 
