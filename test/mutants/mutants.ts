@@ -93,9 +93,9 @@ export const MUTANTS: readonly Mutant[] = [
       },
     ],
     caughtBy: {
-      file: `${REDIS}/redis-lock.strategy.spec.ts`,
-      title: 'renews for as long as it is held',
-      because: /aborted|remaining|toBe/,
+      file: ROUND.file,
+      title: 'keeps its promises when nothing happens',
+      because: /renewal is broken/,
     },
   },
   {

@@ -82,10 +82,12 @@ describe('the checker', () => {
 
     it('rejects a grant before the holder hears of its loss, and accepts one after it', () => {
       told.invoke('w1', 0).grant(1, 10, 1_000).lose(400).release(410, 0);
+      told.fault('client-kill', 390, 391);
       told.invoke('w2', 5).arrive(6).grant(399, 11).release(500);
       expect(broken()).toEqual(['exclusion']);
       told = new ToldHistory();
       told.invoke('w1', 0).grant(1, 10, 1_000).lose(400).release(410, 0);
+      told.fault('client-kill', 390, 391);
       told.invoke('w2', 5).arrive(6).grant(401, 11).release(500);
       expect(broken()).toEqual([]);
     });
@@ -287,6 +289,23 @@ describe('the checker', () => {
     it('expects nothing of the dead', () => {
       told.invoke('w1', 0);
       told.fault('kill', 100, 110, 'w1');
+      expect(broken()).toEqual([]);
+    });
+  });
+
+  describe('of renewal', () => {
+    it('rejects that a holder loses its lock though nothing happened to it', () => {
+      told.fault('stop', 4_000, 4_010, 'w1');
+      told.fault('stop', 5_000, 9_000, 'w2');
+      told.invoke('w1', 8_000).grant(8_001, 10).lose(9_000).release(9_010, 0);
+      expect(broken()).toEqual(['renewal']);
+    });
+
+    it('accepts it when its process or the store was hit, or just had been', () => {
+      told.invoke('w1', 8_000).grant(8_001, 10).lose(9_000).release(9_010, 0);
+      told.stall('w1', 8_300, 8_900);
+      told.invoke('w2', 15_000).grant(15_001, 11).lose(16_000).release(16_010, 0);
+      told.fault('restart-keep', 14_000, 14_500);
       expect(broken()).toEqual([]);
     });
   });

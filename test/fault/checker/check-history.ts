@@ -4,6 +4,7 @@ import { checkExclusion } from './exclusion';
 import { checkOrder } from './order';
 import { checkProgress } from './progress';
 import type { Promises } from './promises';
+import { checkRenewal } from './renewal';
 import { checkTokens } from './tokens';
 import type { Violation } from './violation';
 
@@ -11,7 +12,7 @@ import type { Violation } from './violation';
 export function checkHistory(history: History, promises: Promises): readonly Violation[] {
   return [...byKey(history.calls).values()].flatMap((calls) => {
     const ofKey: History = { ...history, calls };
-    return [checkExclusion, checkTokens, checkOrder, checkProgress].flatMap((check) =>
+    return [checkExclusion, checkTokens, checkOrder, checkProgress, checkRenewal].flatMap((check) =>
       check(ofKey, promises),
     );
   });

@@ -4,3 +4,4 @@ import { redisSubject } from '../subjects/redis.subject';
 describeFaults(redisSubject);
 describeFaultsOf(redisSubject, 'when Redis loses its data', ['restart-empty', 'kill', 'stop']);
 describeFaultsOf(redisSubject, 'when connections break', ['cut', 'client-kill', 'silence']);
+describeFaultsOf(redisSubject, 'when nothing happens', []);
