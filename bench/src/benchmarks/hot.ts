@@ -13,6 +13,7 @@ const TTL = 10_000;
 const COUNTED_SECONDS = 0.5;
 /** Seconds that a round takes beyond what is measured: its run-up and its end. */
 const AROUND = 0.6;
+const LONGEST_ROUND = 2;
 /** Seconds until the processes of a contestant have started. */
 const STARTING = 1.5;
 
@@ -43,7 +44,10 @@ async function run(settings: Settings): Promise<Report> {
   ).map((entry) => ({ entry, findings: new Map(), commands: NaN, error: undefined, team: undefined }));
   const rounds = settings.bypass === 0 ? ROUNDS.strict : ROUNDS.bypass;
   const parts = standings.length * insides.length * rounds;
-  const seconds = Math.max(0.3, (settings.seconds - standings.length * STARTING) / parts - AROUND);
+  const seconds = Math.min(
+    LONGEST_ROUND,
+    Math.max(0.3, (settings.seconds - standings.length * STARTING) / parts - AROUND),
+  );
   for (let round = 0; round < rounds; round += 1) {
     for (const standing of standings) {
       if (standing.error !== undefined) continue;
