@@ -151,6 +151,21 @@ describe('the checker', () => {
       expect(broken({ excuses: { ...PROMISES.excuses, exclusion: ['restart-empty'] } })).toEqual(['tokens']);
     });
 
+    it('accepts the token of a grant that was read long after a fault which excuses its holder, and no lower one', () => {
+      const excuses = { ...PROMISES.excuses, exclusion: ['restart-keep'] };
+      told.invoke('w0', 0).grant(1, 8).release(2);
+      told.invoke('w1', 5).arrive(6).grant(1_000, 9).lose(1_003).release(1_004, 0);
+      told.fault('restart-keep', 10, 200);
+      told.invoke('w2', 500).grant(501, 10).release(510);
+      expect(broken({ excuses, order: 'none' })).toEqual([]);
+      expect(broken({ order: 'none' })).toEqual(['tokens']);
+      told = new ToldHistory();
+      told.invoke('w0', 0).grant(1, 8).release(2);
+      told.invoke('w1', 5).arrive(6).grant(1_000, 7).lose(1_003).release(1_004, 0);
+      told.fault('restart-keep', 10, 200);
+      expect(broken({ excuses })).toEqual(['tokens']);
+    });
+
     it.each([undefined, 1.5, 2 ** 53])('rejects %s as a token', (token) => {
       told.invoke('w1', 0).grant(1, token).release(20);
       expect(broken()).toEqual(['tokens']);

@@ -23,7 +23,9 @@ export function checkExclusion({ calls, faults }: History, promises: Promises): 
     inside = inside.filter(({ to }) => to > hold.from);
     for (const earlier of inside) {
       const processes = [earlier.call.process, hold.call.process];
-      if (excused(faults, excuses.exclusion, processes, earlier.call.invokedAt, hold.from)) continue;
+      // A grant may be read long after it was made, and its connection may have ended meanwhile.
+      const since = Math.min(earlier.call.invokedAt, hold.call.invokedAt);
+      if (excused(faults, excuses.exclusion, processes, since, hold.from)) continue;
       violations.push({
         broken: 'exclusion',
         says: `${hold.call.id} holds "${hold.call.key}" while it is still ${earlier.call.id}'s`,

@@ -1,13 +1,15 @@
-import { type Call, type History, holdOf } from '../history/history';
+import { type Call, type FaultRecord, type History, holdOf } from '../history/history';
 import type { Moment } from '../history/moment';
+import { excused } from './check-history';
 import type { Promises } from './promises';
 import type { Violation } from './violation';
 
 /**
  * Each holder's token is above those of all who held the lock before it, whatever happened in between: no fault excuses
- * a token. Of two who held it at once (where that is excused) only the tokens must differ.
+ * a token. Of two who held it at once (where that is excused) only the tokens must differ; and who reads, after a fault
+ * that excuses a second holder, a grant of long ago has a token of long ago: that is what tokens are for.
  */
-export function checkTokens({ calls }: History, promises: Promises): Violation[] {
+export function checkTokens({ calls, faults }: History, promises: Promises): Violation[] {
   const granted = calls.filter(({ grantedAt }) => grantedAt !== undefined);
   if (!promises.fencing) {
     return granted
@@ -18,7 +20,7 @@ export function checkTokens({ calls }: History, promises: Promises): Violation[]
   return [
     ...bad.map((call) => violation(call, call, `has no token but ${String(call.token)}`)),
     ...repeatedTokens(granted),
-    ...fallingTokens(granted, promises),
+    ...fallingTokens(granted, faults, promises),
   ];
 }
 
@@ -32,19 +34,25 @@ function repeatedTokens(granted: readonly Call[]): Violation[] {
   });
 }
 
-function fallingTokens(granted: readonly Call[], { deadHolder }: Promises): Violation[] {
+function fallingTokens(
+  granted: readonly Call[],
+  faults: readonly FaultRecord[],
+  { deadHolder, excuses }: Promises,
+): Violation[] {
   const holds = granted.flatMap((call) => {
     const hold = holdOf(call, deadHolder);
-    const { token } = call;
-    return hold === undefined || token === undefined ? [] : [{ call, token, ...hold }];
+    const { token, invokedAt, process } = call;
+    if (hold === undefined || token === undefined) return [];
+    const isOfLongAgo = excused(faults, excuses.exclusion, [process], invokedAt, hold.from);
+    return [{ call, token, since: isOfLongAgo ? invokedAt : hold.from, to: hold.to }];
   });
-  const begun = [...holds].sort((one, other) => one.from - other.from);
+  const begun = [...holds].sort((one, other) => one.since - other.since);
   const ended = [...holds].sort((one, other) => one.to - other.to);
   const violations: Violation[] = [];
   let highest: { call: Call; token: number; to: Moment } | undefined;
   let next = 0;
   for (const hold of begun) {
-    for (let over = ended[next]; over !== undefined && over.to < hold.from; over = ended[next]) {
+    for (let over = ended[next]; over !== undefined && over.to < hold.since; over = ended[next]) {
       if (highest === undefined || over.token > highest.token) highest = over;
       next += 1;
     }
