@@ -128,8 +128,8 @@ describe('the scripts of the Redis lock, against a model', () => {
       }),
       { numRuns: 100, timeout: 10_000, interruptAfterTimeLimit: 60_000 },
     );
-    // Else the sequences would say little.
-    expect(grants).toBeGreaterThan(500);
+    // Else the sequences would say little. A slow machine has time for fewer of them.
+    expect(grants / runs).toBeGreaterThan(5);
   }, 120_000);
 });
 
