@@ -1,8 +1,4 @@
-import {
-  LockBusyError,
-  LockError,
-  LockTargetNotFoundError,
-} from '../../locking/lock-error.js';
+import { LockBusyError, LockError, LockTargetNotFoundError } from '../../locking/lock-error.js';
 import type { LockRequest } from '../../locking/lock-strategy.js';
 import type { ConnectionGate } from './connection-gate.js';
 import type { DatabaseFailure, LockWish } from './dialect.js';
