@@ -23,7 +23,13 @@ export const quorumSubject: FaultSubject = {
     deadHolder: 'keeps its lease',
     patience: 10_000,
     // A node that forgot a lock gives it to the next, unless who asks saw it restart.
-    excuses: { exclusion: ['restart-empty'], orderWhileWaiting: [], orderWhileArriving: [], longest: 4_000 },
+    excuses: {
+      exclusion: ['restart-empty'],
+      tokens: [],
+      orderWhileWaiting: [],
+      orderWhileArriving: [],
+      longest: 4_000,
+    },
   },
   open: async () => new OpenQuorum(await Promise.all(Array.from({ length: NODES }, () => startRedis()))),
 };

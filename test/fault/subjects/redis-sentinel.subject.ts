@@ -24,6 +24,7 @@ export const redisSentinelSubject: FaultSubject = {
     patience: 10_000,
     excuses: {
       exclusion: ['failover'],
+      tokens: [],
       orderWhileWaiting: AWAY,
       orderWhileArriving: ['script-flush'],
       longest: 4_000,

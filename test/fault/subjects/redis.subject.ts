@@ -40,7 +40,13 @@ export const redisSubject: FaultSubject = {
     fencing: true,
     deadHolder: 'keeps its lease',
     patience: 10_000,
-    excuses: { exclusion: [], orderWhileWaiting: AWAY, orderWhileArriving: ['script-flush'], longest: 4_000 },
+    excuses: {
+      exclusion: [],
+      tokens: [],
+      orderWhileWaiting: AWAY,
+      orderWhileArriving: ['script-flush'],
+      longest: 4_000,
+    },
   },
   open: async () => new OpenRedis(await startRedis()),
 };
