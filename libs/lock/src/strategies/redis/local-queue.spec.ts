@@ -150,6 +150,10 @@ describe('the calls of one process that wait for one lock', () => {
       replica.pause();
       await expect(strategy.acquire(REQUEST)).rejects.toThrow(/only 0 of 1 replicas/);
       replica.resume();
+      await eventually('the replica confirms again', async () => {
+        await redis.set('probe', '1');
+        return (await redis.wait(1, 100)) === 1;
+      });
       const after = await strategy.acquire({ ...REQUEST, waitTime: 5_000 });
       await after.release();
       await eventually('free', async () => (await strategy.inspect?.('stock:1'))?.held === false);
