@@ -3,7 +3,7 @@ import type { ContestantOptions } from '../contestants/contestant';
 import { countCommands } from '../measuring/command-count';
 import { judge, type TurnFindings, type Turns } from '../measuring/turns';
 import { Team } from '../workers/team';
-import type { QueueInput } from './queue.worker';
+import type { EndInput, QueueInput } from './queue.worker';
 
 export interface QueueRound {
   readonly key: string;
@@ -11,12 +11,11 @@ export interface QueueRound {
   readonly callers: number;
   readonly inside: number;
   readonly seconds: number;
-  /** Milliseconds until the queue stands and what happens counts. */
-  readonly runUp?: number;
   /** Milliseconds that those who wait at the end get to come in, so that the processes can play again. */
   readonly drain?: number;
 }
 
+/** What counts begins this long after everybody has asked, in milliseconds. */
 const RUN_UP = 300;
 const DRAIN = 4_000;
 const PROCESSES = 4;
@@ -33,9 +32,10 @@ export class QueueTeam {
 
   /** @throws {Error} two were inside together: the contestant is disqualified. */
   async play(round: QueueRound): Promise<TurnFindings> {
-    const from = now() + (round.runUp ?? RUN_UP);
+    await this.begin(round);
+    const from = now() + RUN_UP;
     const to = from + round.seconds * 1_000;
-    const findings = judge(await this.queue(round, to), { from, to });
+    const findings = judge(await this.finish(round, to), { from, to });
     if (findings.overlaps > 0) {
       throw new Error(
         `disqualified: ${findings.overlaps} of ${findings.entries} entered while another was inside`,
@@ -47,15 +47,15 @@ export class QueueTeam {
 
   /** How many commands the clients send for one lock: in a round of its own, for counting costs time. */
   async commandsPerLock(round: QueueRound): Promise<number> {
-    const runUp = round.runUp ?? RUN_UP;
-    const from = now() + runUp;
+    await this.begin(round);
+    await sleep(RUN_UP);
+    const from = now();
     const to = from + round.seconds * 1_000;
-    const playing = this.queue(round, to);
+    const playing = this.finish(round, to);
     playing.catch(() => undefined);
-    await sleep(runUp);
-    const commands = await countCommands(this.url, () =>
-      sleep(Math.max(0, to - now())).then(() => undefined),
-    );
+    const commands = await countCommands(this.url, async () => {
+      await sleep(Math.max(0, to - now()));
+    });
     return commands / Math.max(1, judge(await playing, { from, to }).entries);
   }
 
@@ -63,15 +63,16 @@ export class QueueTeam {
     return this.team.end();
   }
 
-  private queue({ key, callers, inside, seconds, drain }: QueueRound, until: number): Promise<Turns[]> {
-    const inputOf = (index: number): QueueInput => ({
-      key,
-      callers: Math.floor(callers / PROCESSES) + (index < callers % PROCESSES ? 1 : 0),
-      inside,
-      until,
-      drain: drain ?? DRAIN,
+  /** Resolves when everybody has asked: the queue stands. */
+  private async begin({ key, callers, inside }: QueueRound): Promise<void> {
+    await this.team.ask('begin', (index: number): QueueInput => {
+      const share = Math.floor(callers / PROCESSES) + (index < callers % PROCESSES ? 1 : 0);
+      return { key, callers: share, inside };
     });
-    return this.team.ask<Turns>('queue', inputOf, seconds);
+  }
+
+  private finish({ seconds, drain = DRAIN }: QueueRound, until: number): Promise<Turns[]> {
+    return this.team.ask<Turns>('end', { until, drain } satisfies EndInput, seconds);
   }
 }
 

@@ -9,6 +9,9 @@ export interface QueueInput {
   readonly callers: number;
   /** Milliseconds that each caller stays inside. */
   readonly inside: number;
+}
+
+export interface EndInput {
   /** Milliseconds of the machine's monotonic clock at which nobody asks any more. */
   readonly until: number;
   /** How long those who still wait then may take to get in, in milliseconds. */
@@ -16,40 +19,50 @@ export interface QueueInput {
 }
 
 let contestant: Contestant;
+let log: TurnLog;
+let finished: Promise<unknown>;
+let isOver = false;
 
 serve({
   async open({ name, options }: { readonly name: string; readonly options: ContestantOptions }) {
     contestant = await openContestant(name, options);
   },
-  queue,
+  begin,
+  end,
 });
 
-/** Callers that ask for one lock again as soon as they have given it back. */
-async function queue({ key, callers, inside, until, drain }: QueueInput): Promise<Turns> {
-  const log = new TurnLog();
-  const caller = async (): Promise<void> => {
-    while (now() < until) {
-      const index = log.asks();
-      await contestant.run(key, async () => {
-        log.enters(index);
-        // At least a turn of the microtasks, or two in one process could never be seen inside together.
-        if (inside > 0) await sleep(inside);
-        else await Promise.resolve();
-        log.leaves(index);
-      });
-    }
-  };
+/** Lets callers ask for one lock, and again as soon as they have given it back. Resolves when all of them have asked. */
+async function begin(input: QueueInput): Promise<void> {
+  log = new TurnLog();
+  isOver = false;
   const all: Promise<void>[] = [];
-  for (let count = 0; count < callers; count += 1) {
-    all.push(caller());
+  for (let count = 0; count < input.callers; count += 1) {
+    all.push(call(input, log));
     // One by one, so that the callers of all processes stand mixed in the queue.
     await turn();
   }
-  const finished = Promise.all(all);
+  finished = Promise.all(all);
   finished.catch(() => undefined);
-  const drained = sleep(Math.max(0, until - now()) + drain, undefined, { ref: false });
-  await Promise.race([finished, drained]);
+}
+
+async function end({ until, drain }: EndInput): Promise<Turns> {
+  await sleep(Math.max(0, until - now()));
+  isOver = true;
+  await Promise.race([finished, sleep(drain, undefined, { ref: false })]);
   return log.result();
+}
+
+async function call({ key, inside }: QueueInput, turns: TurnLog): Promise<void> {
+  while (!isOver) {
+    const index = turns.asks();
+    await contestant.run(key, async () => {
+      turns.enters(index);
+      // At least a turn of the microtasks, or two in one process could never be seen inside together.
+      if (inside > 0) await sleep(inside);
+      else await Promise.resolve();
+      turns.leaves(index);
+    });
+  }
 }
 
 class TurnLog {
