@@ -34,7 +34,8 @@ const POSTGRES: Dialect = {
 
 const MARIADB: Dialect = {
   name: 'MariaDB',
-  start: () => startMariadb(),
+  // What is committed has to outlive a crash of the server, though not one of the machine.
+  start: () => startMariadb({ args: ['--innodb-flush-log-at-trx-commit=2'] }),
   endOthers: async (dataSource) => {
     const others = await dataSource.query<{ id: number }[]>(
       "SELECT id FROM information_schema.processlist WHERE id <> connection_id() AND user = 'lock'",
