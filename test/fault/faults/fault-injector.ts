@@ -22,6 +22,11 @@ export class FaultInjector {
   async run(schedule: readonly PlannedFault[], onFault: (fault: PlannedFault) => void): Promise<void> {
     const startedAt = performance.now();
     const under: Promise<void>[] = [];
+    const add = (injected: Promise<void>): void => {
+      // A failure is told when all faults are over.
+      injected.catch(() => undefined);
+      under.push(injected);
+    };
     // A server that is started again takes as long as it takes: the next fault of the store waits for it.
     let store = Promise.resolve();
     for (const fault of schedule) {
@@ -29,10 +34,10 @@ export class FaultInjector {
       onFault(fault);
       if (fault.target === undefined) {
         store = store.then(() => this.inject(fault));
-        under.push(store);
+        add(store);
       } else if (!this.away.has(fault.target)) {
         this.away.add(fault.target);
-        under.push(this.inject(fault));
+        add(this.inject(fault));
       }
     }
     await Promise.all(under);
