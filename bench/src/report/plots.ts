@@ -20,7 +20,7 @@ const CONFIG = {
   font: 'Helvetica, Arial, sans-serif',
   background: 'white',
   view: { stroke: null },
-  axis: { labelFontSize: 12, titleFontSize: 12, gridColor: '#e6e6e6' },
+  axis: { labelFontSize: 12, labelLimit: 320, titleFontSize: 12, gridColor: '#e6e6e6' },
   title: { fontSize: 15, anchor: 'start', offset: 14 },
   header: { labelFontSize: 13, labelFontWeight: 'bold' },
 } as const;
