@@ -4,22 +4,13 @@ import {
   LockError,
   LockTargetNotFoundError,
 } from '../../locking/lock-error.js';
-import type { LockRequest, StrategyLease } from '../../locking/lock-strategy.js';
-import type { LockWish } from './dialect.js';
+import type { StrategyLease } from '../../locking/lock-strategy.js';
 import type { ForeignTransaction } from './foreign-transaction.js';
+import { dropReservation, wishOf, type AcquisitionParts } from './acquisition-wish.js';
 import { foundRow, grantedToken, isolationLevel } from './grant.js';
-import type { LockDatabase } from './lock-database.js';
-import type { LockTarget } from './lock-target.js';
 import { LockTransaction } from './lock-transaction.js';
 import { ForeignLease, JoinedLease } from './typeorm-lease.js';
-import { pause, type WaitLimit } from './wait-limit.js';
-
-export interface JoinedAcquisitionParts {
-  readonly database: LockDatabase;
-  readonly target: LockTarget;
-  readonly request: LockRequest;
-  readonly limit: WaitLimit;
-}
+import { pause } from './wait-limit.js';
 
 /**
  * Takes a lock in a transaction that is open already. No gate and no second connection: whoever is inside a transaction
@@ -27,13 +18,13 @@ export interface JoinedAcquisitionParts {
  * every deadlock of its own.
  */
 export class JoinedAcquisition {
-  constructor(private readonly parts: JoinedAcquisitionParts) {}
+  constructor(private readonly parts: AcquisitionParts) {}
 
   async run(around: LockTransaction | ForeignTransaction): Promise<StrategyLease> {
     const { request, target, database } = this.parts;
     const reservation = request.holdAtLeast > 0 ? await this.reserve() : undefined;
     const token = await this.join(around, reservation).catch(async (error: unknown) => {
-      if (reservation !== undefined) await this.dropReservation(reservation);
+      if (reservation !== undefined) await dropReservation(this.parts, reservation);
       throw error;
     });
     const lease = { name: target.name, token, strategy: database.strategy };
@@ -50,7 +41,7 @@ export class JoinedAcquisition {
     for (;;) {
       const results = await around
         .exclusively(
-          dialect.join(this.wish(reservation)),
+          dialect.join(wishOf(this.parts, reservation)),
           dialect.undoJoin(),
           limit.answerLimit,
           limit.signal,
@@ -70,7 +61,7 @@ export class JoinedAcquisition {
   /** On a connection of its own, for a moment: it must outlast a rollback of the transaction that is joined. */
   private async reserve(): Promise<number> {
     const { database, request, limit, target } = this.parts;
-    const statements = database.dialect.reserve(this.wish(undefined), request.holdAtLeast);
+    const statements = database.dialect.reserve(wishOf(this.parts, undefined), request.holdAtLeast);
     for (;;) {
       const reach = { limit: limit.answerLimit, signal: limit.signal };
       const results = await database.run(statements, reach, target.name).catch((error: unknown) => {
@@ -93,25 +84,6 @@ export class JoinedAcquisition {
     const isOverInTime = heldFor < limit.left;
     await pause(Math.min(heldFor, limit.left), limit.signal);
     if (!isOverInTime) throw this.busy();
-  }
-
-  private async dropReservation(token: number): Promise<void> {
-    const { database, target } = this.parts;
-    const statements = database.dialect.dropReservation(database.table, target.lock, token);
-    await database.run(statements, { limit: UNDO_LIMIT }, target.name).catch(() => undefined);
-  }
-
-  private wish(reservation: number | undefined): LockWish {
-    const { database, target, request, limit } = this.parts;
-    const waitTime = reservation === undefined ? limit.left : limit.answerLimit;
-    return {
-      table: database.table,
-      lock: target.lock,
-      row: target.row,
-      waitTime,
-      ttl: request.ttl,
-      reservation,
-    };
   }
 
   private tell(error: unknown): unknown {
@@ -148,6 +120,3 @@ export class JoinedAcquisition {
     );
   }
 }
-
-/** Milliseconds. */
-const UNDO_LIMIT = 2_000;

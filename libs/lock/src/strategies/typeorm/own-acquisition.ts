@@ -1,20 +1,14 @@
 import { LockBusyError, LockError, LockTargetNotFoundError } from '../../locking/lock-error.js';
-import type { LockRequest } from '../../locking/lock-strategy.js';
 import type { ConnectionGate } from './connection-gate.js';
-import type { DatabaseFailure, LockWish } from './dialect.js';
+import type { DatabaseFailure } from './dialect.js';
+import { dropReservation, UNDO_LIMIT, wishOf, type AcquisitionParts } from './acquisition-wish.js';
 import { foundRow, grantedToken, serverTime } from './grant.js';
-import type { LockDatabase } from './lock-database.js';
-import type { LockTarget } from './lock-target.js';
 import { LockTransaction } from './lock-transaction.js';
 import type { PooledConnection } from './pooled-connection.js';
-import { pause, type WaitLimit } from './wait-limit.js';
+import { pause } from './wait-limit.js';
 
-export interface OwnAcquisitionParts {
-  readonly database: LockDatabase;
+export interface OwnAcquisitionParts extends AcquisitionParts {
   readonly gate: ConnectionGate;
-  readonly target: LockTarget;
-  readonly request: LockRequest;
-  readonly limit: WaitLimit;
   readonly deadlockRetries: number;
 }
 
@@ -84,7 +78,7 @@ export class OwnAcquisition {
       return { transaction, token };
     } catch (error) {
       await this.giveBack(connection);
-      if (reservation !== undefined) await this.dropReservation(reservation);
+      if (reservation !== undefined) await dropReservation(this.parts, reservation);
       throw error;
     }
   }
@@ -109,7 +103,7 @@ export class OwnAcquisition {
   /** Makes sure that the lock is held for `holdAtLeast`, whatever happens to us: even if we are killed right after. */
   private async reserve(connection: PooledConnection): Promise<number> {
     const { database, request, limit } = this.parts;
-    const statements = database.dialect.reserve(this.wish(undefined), request.holdAtLeast);
+    const statements = database.dialect.reserve(wishOf(this.parts, undefined), request.holdAtLeast);
     const token = grantedToken(await connection.run(statements, limit.answerLimit, limit.signal));
     return token ?? (await this.refused(connection));
   }
@@ -119,7 +113,7 @@ export class OwnAcquisition {
     const { dialect } = database;
     const sentAt = performance.now();
     const results = await connection.run(
-      dialect.begin(this.wish(reservation)),
+      dialect.begin(wishOf(this.parts, reservation)),
       limit.answerLimit,
       limit.signal,
     );
@@ -134,27 +128,6 @@ export class OwnAcquisition {
     const refusal = await database.explain(connection, target.lock.id, limit.answerLimit);
     if (refusal?.fencedBy === 'lease') throw database.fencedByTwo(target.name, refusal.fencedBy);
     throw new HeldOver(Math.max(1, refusal?.heldFor ?? 1));
-  }
-
-  /** We hold the others out, but don't run: let somebody else. */
-  private async dropReservation(token: number): Promise<void> {
-    const { database, target } = this.parts;
-    const statements = database.dialect.dropReservation(database.table, target.lock, token);
-    await database.run(statements, { limit: UNDO_LIMIT }, target.name).catch(() => undefined);
-  }
-
-  private wish(reservation: number | undefined): LockWish {
-    const { database, target, request, limit } = this.parts;
-    // Whoever waits behind a reservation finds out and leaves: it takes them a moment, which is not part of the wait.
-    const waitTime = reservation === undefined ? limit.left : limit.answerLimit;
-    return {
-      table: database.table,
-      lock: target.lock,
-      row: target.row,
-      waitTime,
-      ttl: request.ttl,
-      reservation,
-    };
   }
 
   private async giveBack(connection: PooledConnection): Promise<void> {
@@ -211,6 +184,3 @@ const RETRIED: ReadonlySet<DatabaseFailure | undefined> = new Set(['deadlock', '
 
 /** Milliseconds. */
 const LONGEST_JITTER = 50;
-
-/** Milliseconds after which a connection is ended instead of undoing what was done on it. */
-const UNDO_LIMIT = 2_000;
