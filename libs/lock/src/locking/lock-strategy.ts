@@ -67,6 +67,10 @@ export interface LockInspection {
   /** Who holds it, in the strategy's words. */
   readonly holder?: string;
   readonly since?: Date;
+  /** Milliseconds since then, by the store's clock, where that was asked: the clock of whoever looks may differ. */
+  readonly heldFor?: number;
+  /** Milliseconds until the lock ends unless its holder renews it, where the store knows. */
+  readonly remaining?: number;
   readonly token?: number;
   /** Those who wait, in their order where the strategy has one. */
   readonly waiters: readonly string[];

@@ -13,16 +13,27 @@ export function inspectionOf(name: string, reply: string): LockInspection {
   const state = reply.slice(colon + 1, colon + 1 + length);
   const members = reply.slice(colon + 1 + length);
   const waiters = members === '' ? [] : members.split(',').map(describeWaiter);
-  if (state.slice(17, 30) <= now) return { name, held: false, waiters };
+  const ends = state.slice(17, 30);
+  if (ends <= now) return { name, held: false, waiters };
+  const remaining = Number(ends) - Number(now);
   const holder = state.slice(46, 78);
-  if (holder === NOBODY) return { name, held: true, holder: 'holdAtLeast of an earlier holder', waiters };
+  if (holder === NOBODY) {
+    return { name, held: true, holder: 'holdAtLeast of an earlier holder', remaining, waiters };
+  }
   if (holder === QUARANTINE) {
-    return { name, held: true, holder: 'nobody for a lease, because Redis lost its data', waiters };
+    return {
+      name,
+      held: true,
+      holder: 'nobody for a lease, because Redis lost its data',
+      remaining,
+      waiters,
+    };
   }
   const token = Number(state.slice(30, 46));
   // A token is the time of its grant, in microseconds, unless clocks were set back or many came at once.
   const since = new Date(Math.floor(token / 1_000));
-  return { name, held: true, holder: describeInstance(holder), since, token, waiters };
+  const heldFor = Math.max(0, Number(now) - since.getTime());
+  return { name, held: true, holder: describeInstance(holder), since, heldFor, remaining, token, waiters };
 }
 
 function describeWaiter(member: string): string {

@@ -258,6 +258,10 @@ describe('the lock in Redis', () => {
       expect(seen).toMatchObject({ held: true, token: held.token });
       expect(seen?.holder).toContain(`process ${process.pid}`);
       expect(Math.abs((seen?.since?.getTime() ?? 0) - Date.now())).toBeLessThan(5_000);
+      expect(seen?.heldFor).toBeGreaterThanOrEqual(0);
+      expect(seen?.heldFor).toBeLessThan(5_000);
+      expect(seen?.remaining).toBeGreaterThan(0);
+      expect(seen?.remaining).toBeLessThanOrEqual(request().ttl);
       expect(seen?.waiters).toHaveLength(1);
       expect(held.isLost).toBe(false);
       expect(await b.forceRelease?.('stock:1')).toBe(true);
