@@ -32,6 +32,7 @@ export class Lease implements AsyncDisposable {
   private running = 0;
   private outcome: 'none' | 'succeeded' | 'failed' = 'none';
   private releasing: Promise<void> | undefined;
+  private settling: Promise<void> | undefined;
 
   /** @internal */
   constructor(private readonly terms: LeaseTerms) {
@@ -58,7 +59,10 @@ export class Lease implements AsyncDisposable {
     return tokens;
   }
 
-  /** Aborts, with a `LockLostError` as its reason, when the lock is lost. Hand it to whatever can be stopped. */
+  /**
+   * Aborts, with a `LockLostError` as its reason, when the lock is lost. Hand it to whatever can be stopped. A release is
+   * no loss: work that was left behind without `await` learns of it by {@link Lease.assertHeld}.
+   */
   get signal(): AbortSignal {
     this.combined ??= combine([
       ...this.parts.map((part) => part.lease.signal),
@@ -151,6 +155,16 @@ export class Lease implements AsyncDisposable {
     return this.release();
   }
 
+  /**
+   * @internal Keeps the locks until the returned function is called, whatever ends the lease meanwhile: a commit is under
+   * way, and who came before its end would read what was there before.
+   */
+  settle(): () => void {
+    let settled: () => void = () => undefined;
+    this.settling = new Promise((resolve) => (settled = resolve));
+    return settled;
+  }
+
   /** @internal What a call inside of this lease borrows of it. */
   lend(strategy: LockStrategy, name: string): LeasePart | undefined {
     if (this.releasing !== undefined) return undefined;
@@ -178,6 +192,10 @@ export class Lease implements AsyncDisposable {
   }
 
   private giveBack(): Promise<void> {
+    return this.settling === undefined ? this.giveBackNow() : this.settling.then(() => this.giveBackNow());
+  }
+
+  private giveBackNow(): Promise<void> {
     const [only] = this.parts;
     if (this.endsTransaction || this.parts.length !== 1 || only === undefined) return this.giveAllBack();
     this.overtime?.stop();

@@ -59,13 +59,12 @@ export function heldNames(): readonly string[] {
   return names;
 }
 
-/** The outermost transaction of ours that is open in this async context. */
+/** The transaction of ours that this async context's queries join: the innermost one that is open. */
 export function openScope(): TransactionScope | undefined {
-  let outermost: TransactionScope | undefined;
   for (let frame = frames.getStore(); frame !== undefined; frame = frame.outer) {
-    if (frame.scope?.isOpen) outermost = frame.scope;
+    if (frame.scope?.isOpen) return frame.scope;
   }
-  return outermost;
+  return undefined;
 }
 
 /** The signals that end waiting in this async context. */

@@ -54,8 +54,11 @@ export interface LockBusyDetails extends LockErrorContext {
  */
 export class LockBusyError extends LockError {
   override readonly code = 'LOCK_BUSY';
+  /** Milliseconds that the call waited. */
   readonly waited: number;
+  /** How many were waiting when the strategy last heard of it: a hint, in which the call itself may be counted. */
   readonly queueLength: number | undefined;
+  /** Who holds the lock, in the words of the strategy, where it knows. */
   readonly holder: string | undefined;
 
   constructor(details: LockBusyDetails) {

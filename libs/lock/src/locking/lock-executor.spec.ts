@@ -242,6 +242,26 @@ describe('one call inside of its locks', () => {
       await expect(running).resolves.toBe('done');
       await holder.release();
     });
+
+    it.each(['own', 'inner', 'outer'] as const)(
+      'stops waiting at the %s one of several signals',
+      async (which) => {
+        const ends = {
+          own: new AbortController(),
+          inner: new AbortController(),
+          outer: new AbortController(),
+        };
+        const holder = await locks.acquire(call('stock:1'));
+        const waiting = withWaitSignal(ends.outer.signal, () =>
+          withWaitSignal(ends.inner.signal, () =>
+            locks.acquire({ ...call('stock:1'), signal: ends.own.signal }),
+          ),
+        );
+        ends[which].abort(new Error(`${which} is over`));
+        await expect(waiting).rejects.toThrow(`${which} is over`);
+        await holder.release();
+      },
+    );
   });
 
   describe('when the lock is lost', () => {
@@ -444,6 +464,36 @@ describe('one call inside of its locks', () => {
       expect(log.at(-1)).toBe('rollback');
     });
 
+    it('has done what it committed, though its lock was lost right afterwards', async () => {
+      const transactions = new RecordedTransactions(log);
+      build(memoryLock({ shutdownTimeout: 0 }), transactions);
+      transactions.afterCommit = async () => {
+        await strategies.get('default').forceRelease?.('stock:1');
+      };
+      const selling = locks.run(call('stock:1', { transaction: true }), () => Promise.resolve('sold'));
+      await expect(selling).resolves.toBe('sold');
+    });
+
+    it('keeps its lock beyond holdAtMost while the commit is under way', async () => {
+      const transactions = new RecordedTransactions(log);
+      build(memoryLock({ shutdownTimeout: 0 }), transactions);
+      const [committing, answered] = [deferred(), deferred()];
+      transactions.afterCommit = () => {
+        committing.resolve();
+        return answered.promise;
+      };
+      const lost = deferred();
+      events.on('lost', () => lost.resolve());
+      const selling = locks.run(call('stock:1', { transaction: true, holdAtMost: 100 }), () =>
+        Promise.resolve('sold'),
+      );
+      await Promise.all([committing.promise, lost.promise]);
+      await expect(locks.acquire(call('stock:1', { waitTime: 0 }))).rejects.toBeInstanceOf(LockBusyError);
+      answered.resolve();
+      await expect(selling).resolves.toBe('sold');
+      expect(await heldAtCommit('stock:1')).toBe(false);
+    });
+
     it("keeps the method's result, and gives back the other locks, when one that was taken inside is not given back", async () => {
       const released: string[] = [];
       build(
@@ -528,6 +578,9 @@ class FencingStrategy extends LockStrategy {
 
 /** Writes down in which order a transaction goes through its steps. */
 class RecordedTransactions extends LockTransactions {
+  /** What happens between the commit and the answer to it. */
+  afterCommit: () => Promise<void> = () => Promise.resolve();
+
   constructor(
     private readonly log: string[],
     private readonly requests: TransactionRequest[] = [],
@@ -543,6 +596,7 @@ class RecordedTransactions extends LockTransactions {
       const result = await work();
       signal.throwIfAborted();
       this.log.push('commit');
+      await this.afterCommit();
       return result;
     } catch (error) {
       this.log.push('rollback');

@@ -99,15 +99,18 @@ export class LockExecutor {
     const outer = openScope();
     if (outer !== undefined) return transactions.run(request, work);
     const scope = new TransactionScope();
+    let settled: () => void = () => undefined;
     try {
       return await transactions.run(request, () =>
         insideScope(scope, async () => {
           const result = await work();
           if (scope.loss !== undefined) throw scope.loss;
+          settled = lease.settle();
           return result;
         }),
       );
     } finally {
+      settled();
       for (const { key, strategy, error } of await scope.end()) {
         this.parts.events.emit('releaseFailed', { ...eventOf(call, key, strategy), error });
       }

@@ -45,6 +45,17 @@ describe('locks without the decorator', () => {
     await next?.release();
   });
 
+  it('only tries, unless it is told how long to wait', async () => {
+    const holder = await locks.acquire('stock:1');
+    const trying = locks.tryAcquire('stock:1');
+    const waiting = locks.tryAcquire('stock:1', { waitTime: 10_000 });
+    await new Promise(setImmediate);
+    await holder.release();
+    await expect(trying).resolves.toBeNull();
+    await (await waiting)?.release();
+    await expect(waiting).resolves.not.toBeNull();
+  });
+
   it('refuses to go on with a lease that was released', async () => {
     const lease = await locks.acquire('stock:1');
     await lease.release();
@@ -94,6 +105,30 @@ describe('locks without the decorator', () => {
       await succeeding;
       await lease.release();
       expect(commit).not.toHaveBeenCalled();
+    });
+
+    it('keeps the locks that are taken inside of it until it is committed, and is not without them', async () => {
+      const held = async (): Promise<boolean> => (await locks.inspect('stock:1')).held;
+      await lease.run(() => locks.run('stock:1', () => undefined));
+      expect(await held()).toBe(true);
+      await lease.release();
+      expect(await held()).toBe(false);
+      expect(commit).toHaveBeenCalledTimes(1);
+
+      const losing = await locks.acquire('row:1');
+      await losing.run(() => locks.run('stock:1', () => undefined));
+      await locks.forceRelease('stock:1');
+      await expect(losing.release()).rejects.toMatchObject({ code: 'LOCK_LOST', key: 'stock:1' });
+      expect(commit).toHaveBeenCalledTimes(1);
+    });
+
+    it('keeps such a lock until its own end also when it runs inside of another lock of this kind', async () => {
+      const around = await locks.acquire('row:2');
+      await around.run(() => lease.run(() => locks.run('stock:1', () => undefined)));
+      await around.release();
+      expect((await locks.inspect('stock:1')).held).toBe(true);
+      await lease.release();
+      expect((await locks.inspect('stock:1')).held).toBe(false);
     });
 
     it('commits nothing while work goes on', async () => {
