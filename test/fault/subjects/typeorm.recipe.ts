@@ -1,4 +1,3 @@
-import type { EventEmitter } from 'node:events';
 import { typeormLock } from 'nestjs-distributed-lock/typeorm';
 import type { DataSource } from 'typeorm';
 import { contextOf, openDataSource } from '../../support/typeorm/lock-data-source';
@@ -22,21 +21,10 @@ export const recipe: WorkerRecipe = async ([url = '']) => {
 async function openSoon(url: string): Promise<DataSource> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      const dataSource = await openDataSource(url);
-      outliveTheCheckout(dataSource);
-      return dataSource;
+      return await openDataSource(url);
     } catch (error) {
       if (attempt === 40) throw error;
       await new Promise((resolve) => setTimeout(resolve, 250));
     }
   }
-}
-
-/**
- * When PostgreSQL ends a connection in the very moment of its checkout, `pg` emits an error between the pool's listener,
- * which is gone, and TypeORM's, which comes a microtask later: that ends any process that uses the two.
- */
-function outliveTheCheckout({ driver }: DataSource): void {
-  const { master } = driver as { readonly master?: EventEmitter };
-  master?.on?.('connect', (client: EventEmitter) => client.on('error', () => undefined));
 }

@@ -1,4 +1,5 @@
 import type { DataSource, QueryRunner } from 'typeorm';
+import { guardCheckouts } from './checkout-guard.js';
 import { dataSourceOf } from './data-source-of.js';
 import type { Dialect, DriverConnection, StatementResult } from './dialect.js';
 import { createUnjoinedRunner } from './joined-queries.js';
@@ -31,6 +32,7 @@ export class PooledConnection {
     dialect: Dialect,
     { limit, signal, onGone }: ConnectLimit,
   ): Promise<PooledConnection> {
+    guardCheckouts(dataSource);
     const runner = createUnjoinedRunner(dataSource);
     const connecting = Promise.resolve(runner.connect() as Promise<unknown>);
     try {
