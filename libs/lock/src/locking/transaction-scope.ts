@@ -1,7 +1,8 @@
 import { FifoMutex } from './fifo-mutex.js';
+import { LeaseAround } from './lease-around.js';
 import type { ReleaseFailure } from './lease-part.js';
 import { LockBusyError, LockNotOwnedError } from './lock-error.js';
-import type { LeaseTransaction, LockRequest, LockStrategy, StrategyLease } from './lock-strategy.js';
+import type { LockRequest, LockStrategy, StrategyLease } from './lock-strategy.js';
 
 /**
  * An open transaction of ours, and the locks that were taken inside of it. They are given back only when the
@@ -91,43 +92,17 @@ interface ScopedLock {
 }
 
 /** The lease of one call inside of a transaction: what it releases is its turn, not the lock. */
-class ScopedLease implements StrategyLease {
+class ScopedLease extends LeaseAround {
   private released = false;
 
   constructor(
-    private readonly lease: StrategyLease,
+    lease: StrategyLease,
     private readonly leave: () => Promise<void>,
-  ) {}
-
-  get name(): string {
-    return this.lease.name;
+  ) {
+    super(lease);
   }
 
-  get token(): number | undefined {
-    return this.lease.token;
-  }
-
-  get signal(): AbortSignal {
-    return this.lease.signal;
-  }
-
-  get isLost(): boolean {
-    return this.lease.isLost ?? this.lease.signal.aborted;
-  }
-
-  get remaining(): number {
-    return this.lease.remaining;
-  }
-
-  get transaction(): LeaseTransaction | undefined {
-    return this.lease.transaction;
-  }
-
-  extend(duration: number): Promise<void> {
-    return this.lease.extend(duration);
-  }
-
-  async release(): Promise<void> {
+  override async release(): Promise<void> {
     if (this.released) return;
     this.released = true;
     await this.leave();

@@ -1,3 +1,4 @@
+import { LeaseAround } from '../locking/lease-around.js';
 import { LockBusyError, LockUnavailableError } from '../locking/lock-error.js';
 import { DEFAULT_STRATEGY } from '../locking/lock-strategies.js';
 import {
@@ -145,39 +146,17 @@ class TestLockStrategy extends LockStrategy {
 /** Milliseconds: a test that forgets a lock should still end. */
 const SHUTDOWN_TIMEOUT = 1_000;
 
-class LoggedLease implements StrategyLease {
+class LoggedLease extends LeaseAround {
   private over = false;
 
   constructor(
-    private readonly lease: StrategyLease,
+    lease: StrategyLease,
     private readonly log: TestLockEntry[],
-  ) {}
-
-  get name(): string {
-    return this.lease.name;
+  ) {
+    super(lease);
   }
 
-  get token(): number | undefined {
-    return this.lease.token;
-  }
-
-  get signal(): AbortSignal {
-    return this.lease.signal;
-  }
-
-  get isLost(): boolean {
-    return this.lease.isLost ?? this.lease.signal.aborted;
-  }
-
-  get remaining(): number {
-    return this.lease.remaining;
-  }
-
-  extend(duration: number): Promise<void> {
-    return this.lease.extend(duration);
-  }
-
-  release(): Promise<void> {
+  override release(): Promise<void> {
     // Who lost a lock has nothing to give back.
     if (!this.over && !this.isLost) this.log.push({ what: 'released', key: this.name });
     this.over = true;
