@@ -41,7 +41,7 @@ const LAST_WORDS = 1_000;
 
 /** The FIFO queue with direct hand-off: docs/redis-lock.md tells the protocol, scripts/ has Redis' side of it. */
 export class RedisLockStrategy extends LockStrategy {
-  override readonly traits: LockTraits = { scope: 'shared', order: 'strict', fencing: true };
+  override readonly traits: LockTraits;
   private readonly instance = newInstanceId();
   private readonly clock = new LocalClock();
   private readonly renewal = new LeaseRenewal(this.clock);
@@ -60,6 +60,7 @@ export class RedisLockStrategy extends LockStrategy {
     super();
     const { afterRestart, strategy, bypass, replicas } = settings;
     const { instance, clock, renewal } = this;
+    this.traits = { scope: 'shared', order: bypass === 0 ? 'strict' : 'process', fencing: true };
     this.prefix = settings.source.keyPrefix + settings.prefix;
     this.router = routerFor(
       settings,
