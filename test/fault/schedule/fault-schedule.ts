@@ -13,6 +13,7 @@ export const STORE_FAULTS = [
   'script-flush',
   'slow-script',
   'failover',
+  'move-slot',
 ] as const;
 
 export type ProcessFault = (typeof PROCESS_FAULTS)[number];
@@ -104,6 +105,7 @@ function durationOf(kind: FaultKind, lease: number, random: Random): number {
     case 'cut':
     case 'client-kill':
     case 'script-flush':
+    case 'move-slot':
       return 0;
   }
 }

@@ -1,7 +1,8 @@
 import type { FaultSubject } from './fault-subject';
 import { memorySubject } from './memory.subject';
-import { quorumSubject } from './quorum.subject';
-import { redisSubject } from './redis.subject';
+import { quorumOfFiveSubject, quorumSubject } from './quorum.subject';
+import { redisClusterSubject } from './redis-cluster.subject';
+import { redisBypassSubject, redisSubject } from './redis.subject';
 import { redisSentinelSubject } from './redis-sentinel.subject';
 import { typeormMariadbSubject, typeormPostgresSubject } from './typeorm.subject';
 
@@ -9,8 +10,11 @@ import { typeormMariadbSubject, typeormPostgresSubject } from './typeorm.subject
 export const FAULT_SUBJECTS: Readonly<Record<string, FaultSubject>> = {
   memory: memorySubject,
   redis: redisSubject,
+  bypass: redisBypassSubject,
   sentinel: redisSentinelSubject,
+  cluster: redisClusterSubject,
   quorum: quorumSubject,
+  quorum5: quorumOfFiveSubject,
   postgres: typeormPostgresSubject,
   mariadb: typeormMariadbSubject,
 };

@@ -3,11 +3,9 @@ import type { StoreFault } from '../schedule/fault-schedule';
 import type { FaultSubject, OpenSubject } from './fault-subject';
 import { OpenRedis } from './redis.subject';
 
-const NODES = 3;
-
-/** Three independent masters. One at a time is broken: that is what a quorum of three is for. */
-export const quorumSubject: FaultSubject = {
-  name: `quorumLock on ${NODES} nodes`,
+/** Independent masters. As many at a time are broken as leave a majority: that is what a quorum is for. */
+const quorumOf = (nodes: number): FaultSubject => ({
+  name: `quorumLock on ${nodes} nodes`,
   recipe: require.resolve('./quorum.recipe'),
   scope: 'shared',
   processes: 3,
@@ -31,8 +29,11 @@ export const quorumSubject: FaultSubject = {
       longest: 4_000,
     },
   },
-  open: async () => new OpenQuorum(await Promise.all(Array.from({ length: NODES }, () => startRedis()))),
-};
+  open: async () => new OpenQuorum(await Promise.all(Array.from({ length: nodes }, () => startRedis()))),
+});
+
+export const quorumSubject = quorumOf(3);
+export const quorumOfFiveSubject = quorumOf(5);
 
 class OpenQuorum implements OpenSubject {
   readonly urls: readonly string[];
@@ -46,8 +47,10 @@ class OpenQuorum implements OpenSubject {
 
   /** Each node in its turn. */
   async inject(kind: StoreFault, duration: number): Promise<void> {
-    this.injected += 1;
-    await this.nodes[this.injected % this.nodes.length]?.inject(kind, duration);
+    const minority = Math.floor((this.nodes.length - 1) / 2);
+    const hit = Array.from({ length: minority }, (_, place) => (this.injected + place) % this.nodes.length);
+    this.injected += minority;
+    await Promise.all(hit.map((place) => this.nodes[place]?.inject(kind, duration)));
   }
 
   /** Nothing is kept but locks that are held, and those of the dead go away with their leases. */

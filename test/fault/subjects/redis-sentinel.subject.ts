@@ -3,32 +3,20 @@ import { eventually } from '../../support/eventually';
 import { type SentinelTrio, startSentinels } from '../../support/servers/redis-sentinel';
 import type { StoreFault } from '../schedule/fault-schedule';
 import type { FaultSubject, OpenSubject } from './fault-subject';
-import { AWAY, OpenRedis } from './redis.subject';
+import { OpenRedis, redisSubject } from './redis.subject';
 
 /**
  * A master and a replica behind three Sentinels. What the master had not sent to the replica is lost at a fail-over:
  * then two may hold a lock, and nothing else may go wrong.
  */
 export const redisSentinelSubject: FaultSubject = {
+  ...redisSubject,
   name: 'redisLock behind Sentinel',
   recipe: require.resolve('./redis-sentinel.recipe'),
-  scope: 'shared',
-  processes: 3,
-  tasks: 4,
-  lease: 1_000,
   faults: ['kill', 'leave', 'stop', 'client-kill', 'script-flush', 'slow-script', 'failover'],
   promises: {
-    order: 'strict',
-    fencing: true,
-    deadHolder: 'keeps its lease',
-    patience: 10_000,
-    excuses: {
-      exclusion: ['failover'],
-      tokens: [],
-      orderWhileWaiting: AWAY,
-      orderWhileArriving: ['script-flush'],
-      longest: 4_000,
-    },
+    ...redisSubject.promises,
+    excuses: { ...redisSubject.promises.excuses, exclusion: ['failover'] },
   },
   open: async () => new OpenSentinels(await startSentinels('locks')),
 };

@@ -51,6 +51,14 @@ export const redisSubject: FaultSubject = {
   open: async () => new OpenRedis(await startRedis()),
 };
 
+/** The same Redis for processes whose calls may go ahead of each other's, and nothing else may go wrong. */
+export const redisBypassSubject: FaultSubject = {
+  ...redisSubject,
+  name: 'redisLock with bypass',
+  recipe: require.resolve('./redis-bypass.recipe'),
+  promises: { ...redisSubject.promises, order: 'process' },
+};
+
 /** One Redis of our own, to be broken. */
 export class OpenRedis implements OpenSubject {
   readonly urls: readonly string[];
@@ -87,7 +95,8 @@ export class OpenRedis implements OpenSubject {
         await admin.eval(BUSY, 0, duration * 1_000);
         return;
       case 'failover':
-        throw new Error('A single server has nobody to fail over to.');
+      case 'move-slot':
+        throw new Error(`A single server has no other one, which ${kind} needs.`);
     }
   }
 

@@ -39,14 +39,25 @@ export class RedisCluster {
       for (const { host, port, busPort } of await this.addresses(clients)) {
         await first?.call('CLUSTER', 'MEET', host, String(port), String(busPort));
       }
-      for (const client of clients) {
-        await eventually('the cluster is ready', async () => {
-          const info = String(await client.call('CLUSTER', 'INFO'));
-          return info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${clients.length}`);
-        });
-      }
     } finally {
       for (const client of clients) client.disconnect();
+    }
+    await this.isWhole();
+  }
+
+  /** Resolves when every server knows all the others, and each slot is served. */
+  async isWhole(): Promise<void> {
+    for (const { url } of this.servers) {
+      const client = new Redis(url);
+      try {
+        await eventually('the cluster is ready', async () => {
+          const info = String(await client.call('CLUSTER', 'INFO'));
+          const known = `cluster_known_nodes:${this.servers.length}`;
+          return info.includes('cluster_state:ok') && info.includes(known);
+        });
+      } finally {
+        client.disconnect();
+      }
     }
   }
 
