@@ -9,6 +9,9 @@ import type { Router, RouterSettings, RouterUser } from './router.js';
 /** Between two looks at the cluster's slots: nodes need a moment to agree on who serves one. */
 const REFRESH_PAUSE = 50;
 
+/** Milliseconds after which a first attempt has failed, for all that an application's start has to know. */
+const LONGEST_START = 5_000;
+
 /**
  * A Cluster: one link to each master. ioredis' Cluster tells the topology (it knows NAT, DNS and TLS) and nothing else:
  * it sends commands again by itself, which a lock can't bear.
@@ -21,6 +24,7 @@ export class ClusterRouter implements Router {
   private started: Promise<void> | undefined;
   private refreshing: NodeJS.Timeout | undefined;
   private closed = false;
+  private endAttempt: () => void = () => undefined;
 
   constructor(
     source: ClusterSource,
@@ -43,14 +47,9 @@ export class ClusterRouter implements Router {
   }
 
   start(): Promise<void> {
-    this.started ??= this.topology.connect().then(
-      async () => {
-        this.update();
-        await Promise.all([...this.links.values()].map((link) => link.start()));
-      },
-      // It goes on trying.
-      (error: Error) => void (this.lastError ??= error),
-    );
+    this.started ??= this.attempt().then(async () => {
+      await Promise.all([...this.links.values()].map((link) => link.start()));
+    });
     return this.started;
   }
 
@@ -90,8 +89,33 @@ export class ClusterRouter implements Router {
   close(): void {
     this.closed = true;
     clearTimeout(this.refreshing);
+    this.endAttempt();
     for (const link of this.links.values()) link.close();
     this.topology.disconnect();
+  }
+
+  /**
+   * Resolves when the topology is known, or could not be had at first; ioredis goes on trying, and says when it is ready.
+   * Its promise alone is no answer: it is never settled when a node calls the cluster down.
+   */
+  private attempt(): Promise<void> {
+    return new Promise((resolve) => {
+      const limit = setTimeout(
+        () => fail(new Error('it is not ready: does a master not serve its slots?')),
+        LONGEST_START,
+      );
+      const end = (): void => {
+        clearTimeout(limit);
+        resolve();
+      };
+      const fail = (error: Error): void => {
+        if (this.links.size === 0) this.lastError ??= error;
+        end();
+      };
+      this.endAttempt = end;
+      this.topology.once('ready', end);
+      this.topology.connect().catch(fail);
+    });
   }
 
   private update(): void {

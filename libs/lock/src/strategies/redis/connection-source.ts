@@ -55,11 +55,14 @@ const PLAIN = {
   failoverDetector: true,
 } satisfies RedisOptions;
 
-/** What may be set on the nodes of a Cluster: it connects and reconnects them by itself. */
+/**
+ * What may be set on the nodes of a Cluster: it connects and reconnects them by itself. They are only asked for the
+ * topology, and a node that does not answer must not keep the others from being asked.
+ */
 const PLAIN_NODE = {
   keyPrefix: '',
   connectionName: 'nestjs-distributed-lock',
-  commandTimeout: undefined,
+  commandTimeout: 1_000,
   stringNumbers: false,
   replyMapping: 'legacy',
   scripts: undefined,
