@@ -1,8 +1,6 @@
-import type { Redis } from 'ioredis';
+import { Command, type Redis } from 'ioredis';
 import type { LocalClock } from './local-clock.js';
-import { Packets } from './packets.js';
 import { RedisClock } from './redis-clock.js';
-import { ScriptCommand } from './script-command.js';
 import { SCRIPTS } from './scripts/scripts.generated.js';
 import type { ServerFacts } from './server-facts.js';
 
@@ -50,6 +48,9 @@ export interface QueueSending extends Pick<Sending, 'script' | 'keys' | 'args' |
   lost?(error: Error): void;
 }
 
+/** Without a bound the client and the server fall into lock-step: one writes while the other waits. */
+const COMMANDS_A_PACKET = 16;
+
 /** A server that owes an answer and is silent for this long is given up: a half-open connection never says so itself. */
 const LONGEST_SILENCE = 2_000;
 
@@ -72,21 +73,20 @@ interface Subscription {
 export class Session {
   readonly clock = new RedisClock();
   private ended = false;
+  private sentThisTick = 0;
   private outstanding = 0;
   private heardAt = 0;
   private silence: NodeJS.Timeout | undefined;
-  private readonly packets: Packets;
   private readonly subscriptions = new Map<string, Subscription>();
   private tidying: NodeJS.Timeout | undefined;
 
   constructor(
     readonly facts: ServerFacts,
-    private readonly commandConnection: Redis,
-    private readonly inboxConnection: Redis,
+    private readonly commands: Redis,
+    private readonly inbox: Redis,
     private readonly localClock: LocalClock,
     private readonly lost: (reason: Error) => void,
   ) {
-    this.packets = new Packets(commandConnection);
     for (const connection of this.connections) {
       connection.once('close', () => this.end(new Error('the connection to Redis was closed')));
     }
@@ -97,19 +97,7 @@ export class Session {
   }
 
   get connections(): readonly Redis[] {
-    const { commandConnection, inboxConnection } = this;
-    return inboxConnection === commandConnection ? [commandConnection] : [commandConnection, inboxConnection];
-  }
-
-  /** For what is not a script: it goes out after the scripts that were sent before it. */
-  private get commands(): Redis {
-    this.packets.flush();
-    return this.commandConnection;
-  }
-
-  private get inbox(): Redis {
-    this.packets.flush();
-    return this.inboxConnection;
+    return this.inbox === this.commands ? [this.commands] : [this.commands, this.inbox];
   }
 
   /** Runs a script by its hash, and once more by its text when Redis does not know it (any more). */
@@ -198,18 +186,14 @@ export class Session {
     for (const connection of this.connections) disconnect(connection);
   }
 
-  private send(
-    name: 'evalsha' | 'eval',
-    script: string,
-    sending: Sending,
-    refused: (error: Error) => void,
-  ): void {
+  private send(name: string, script: string, sending: Sending, refused: (error: Error) => void): void {
     const sentAt = this.localClock.now();
     const args = [script, String(sending.keys.length), ...sending.keys, ...sending.args];
-    const command = new ScriptCommand(name, args);
+    const command = new Command(name, args, { replyEncoding: 'utf8' });
     this.expectAnswer(sentAt);
+    this.gather();
     if (sending.asking === true) void this.commands.call('ASKING').catch(() => undefined);
-    (this.commandConnection.sendCommand(command, this.packets) as Promise<string>).then(
+    (this.commands.sendCommand(command) as Promise<string>).then(
       (reply) => {
         this.heard();
         if (!this.ended) sending.replied(reply, sentAt);
@@ -249,6 +233,26 @@ export class Session {
       }
       this.subscriptions.delete(channel);
       void this.unsubscribe(channel).catch(() => undefined);
+    }
+  }
+
+  /**
+   * Node's side of a command is mostly its packet. The first of a tick goes out at once, the others travel together
+   * when the tick ends.
+   */
+  private gather(): void {
+    const { stream } = this.commands;
+    this.sentThisTick += 1;
+    if (this.sentThisTick === 1) {
+      process.nextTick(() => {
+        if (this.sentThisTick > 1) this.commands.stream.uncork();
+        this.sentThisTick = 0;
+      });
+    } else if (this.sentThisTick === 2) {
+      stream.cork();
+    } else if (this.sentThisTick % COMMANDS_A_PACKET === 0) {
+      stream.uncork();
+      stream.cork();
     }
   }
 
