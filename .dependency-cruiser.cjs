@@ -12,6 +12,7 @@ const OPTIONAL = [
   { folder: 'strategies/typeorm', packages: ['typeorm', '@nestjs/typeorm'] },
   { folder: 'opentelemetry', packages: ['@opentelemetry/api'] },
   { folder: 'terminus', packages: ['@nestjs/terminus'] },
+  { folder: 'cli', packages: ['ioredis'] },
 ];
 
 const optionalPackages = OPTIONAL.map(({ folder, packages }) => ({
@@ -65,11 +66,25 @@ module.exports = {
       to: { path: SRC, pathNot: `${SRC}/(locking|method|http)/` },
     },
     {
+      name: 'cli-looks-at-redis-and-locking-only',
+      comment: 'The command is thin: what it does is done by the strategy, without an application around it.',
+      severity: 'error',
+      from: { path: `${SRC}/cli/`, pathNot: SPEC },
+      to: { path: SRC, pathNot: `${SRC}/(locking|strategies/redis/index|cli)` },
+    },
+    {
       name: 'nobody-needs-testing',
       comment: 'Nothing that runs in production imports what is there for tests.',
       severity: 'error',
       from: { path: SRC, pathNot: [SPEC, `${SRC}/testing/`] },
       to: { path: [`${SRC}/testing/`, SPEC] },
+    },
+    {
+      name: 'nobody-needs-the-command',
+      comment: 'It is a program, and reads arguments and a terminal.',
+      severity: 'error',
+      from: { path: SRC, pathNot: [SPEC, `${SRC}/cli/`] },
+      to: { path: `${SRC}/cli/` },
     },
     {
       name: 'module-knows-memory-only',
