@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { BUNDLERS, bundle } from './bundles.js';
+import { commandExplains, commandWorks } from './command-check.js';
 import { ConsumerProject } from './consumer-project.js';
 import type { Consumer, Format } from './consumers.js';
 import type { Findings } from './findings.js';
@@ -39,7 +40,13 @@ export async function checkConsumer(
   for (const format of consumer.formats) {
     await new FormatCheck(project, format, surroundings, say).run();
   }
-  const { name, spec } = consumer;
+  const { name, spec, dependencies } = consumer;
+  say('npx nestjs-distributed-lock');
+  await findings.add(name, 'command', async () =>
+    dependencies.ioredis === undefined
+      ? commandExplains(project.folder)
+      : commandWorks(project.folder, await surroundings.servers.environment()),
+  );
   if (spec === undefined) return;
   say(spec);
   await findings.add(name, 'tests of the library', () => project.spec(spec));
