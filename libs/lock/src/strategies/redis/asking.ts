@@ -12,7 +12,7 @@ export interface AskHost {
   readonly route: LockRoute;
   readonly places: ReadonlyMap<number, Place>;
   /** The lock went to places of this instance. */
-  takeReplied(reply: string, sentAt: number): void;
+  takeReplied(reply: string, sentAt: number, receivedAt: number): void;
   /** Somebody else has the lock, and these are queued for it. */
   watch(held: HeldNote, places: readonly Place[]): void;
   sweepSoon(): void;
@@ -31,6 +31,8 @@ export class Asking {
   queueLength = 0;
   /** How many wait for the inbox to be heard. */
   private hearing = 0;
+  /** The epoch of the route in which a call tries without an inbox: those behind it wait for what comes of it. */
+  private tryingIn: number | undefined;
 
   constructor(private readonly host: AskHost) {}
 
@@ -38,11 +40,16 @@ export class Asking {
     const { route } = this.host;
     const session = route.open;
     if (session === undefined || places.length === 0) return;
-    const [only] = places;
     const { channel } = route;
-    if (channel !== undefined && !session.hears(channel) && places.some((place) => place.waits)) {
-      return this.hearFirst(places, channel, session);
+    if (channel !== undefined && places.some((place) => place.waits)) {
+      // Who waits for the inbox came before, also when it is heard by now.
+      if (this.hearing > 0 || !session.hears(channel)) return this.hearFirst(places, channel, session);
     }
+    this.askAt(session, places);
+  }
+
+  private askAt(session: Session, places: readonly Place[]): void {
+    const [only] = places;
     if (places.length === 1 && only !== undefined) return this.askFor(session, places, only.waits);
     for (const place of places) if (!place.waits) this.askFor(session, [place], false);
     const waiting = places.filter((place) => place.waits);
@@ -53,16 +60,19 @@ export class Asking {
 
   /**
    * On a Cluster each lock has an inbox of its own, to be heard before its first call waits. Most locks are free, so the
-   * first call tries once without it.
+   * first call tries once without it. It is in no queue then: a second one would overtake it if the lock became free
+   * between the two.
    */
   private hearFirst(places: readonly Place[], channel: string, session: Session): void {
     const { host } = this;
     const { route } = host;
+    const { epoch } = route;
+    if (this.tryingIn === epoch) return;
     const [only] = places;
     if (places.length === 1 && only?.known === false && this.hearing === 0) {
+      this.tryingIn = epoch;
       return this.askFor(session, places, false);
     }
-    const { epoch } = route;
     this.hearing += 1;
     route.inFlight += 1;
     session.hear(channel, route.asking).then(
@@ -70,7 +80,9 @@ export class Asking {
         this.hearing -= 1;
         if (epoch !== route.epoch) return;
         route.inFlight -= 1;
-        this.ask(places.filter((place) => host.places.get(place.seq) === place && place.state !== 'asked'));
+        const unasked = places.filter(({ seq, state }) => host.places.has(seq) && state !== 'asked');
+        if (session.hears(channel)) this.askAt(session, unasked);
+        else this.ask(unasked);
         host.forgetIfIdle();
       },
       (error: Error) => {
@@ -91,53 +103,71 @@ export class Asking {
       place.state = 'asked';
       place.known = true;
     }
-    const args = [
-      host.instance + (waits ? 'W' : 'T') + places.map((place) => place.asked).join(','),
-      route.wireOf(session),
-    ];
+    const args = [host.instance + (waits ? 'W' : 'T') + askedOf(places), route.wireOf(session)];
     const distrust = route.link?.distrusts(longestLease(places));
     if (distrust !== undefined) args.push(distrust);
     route.inFlight += 1;
     route.send({
       script: 'acquire',
-      keys: [keys.state, keys.queue],
+      keys: keys.both,
       args,
-      replied: (reply, sentAt, _session, current) => {
+      replied: (reply, sentAt, receivedAt, _session, current) => {
         if (current) route.inFlight -= 1;
-        session.clock.observe(heldOf(reply).now, sentAt, host.clock.now());
-        if (waits) this.onQueued(places, reply, sentAt);
-        else this.onTried(places, reply, sentAt);
+        if (waits) this.noteTickets(places, reply);
+        if (reply.startsWith(ReplyCode.GRANTED)) {
+          host.takeReplied(reply, sentAt, receivedAt);
+        } else {
+          session.clock.observe(heldOf(reply).now, sentAt, receivedAt);
+          this.queueLength = lengthOf(reply);
+        }
+        // Most locks are free, and nobody is left without it.
+        if (host.places.size > 0 && waits) this.onQueued(places, reply);
+        else if (host.places.size > 0) this.onTried(places, reply);
+        if (current && !waits) this.letNextAsk(places);
         if (wantsSweep(reply)) host.sweepSoon();
         host.forgetIfIdle();
       },
       failed: (error) => {
         route.inFlight -= 1;
         host.refused(places, error);
+        if (!waits) this.letNextAsk(places);
         host.forgetIfIdle();
       },
     });
   }
 
-  private onQueued(places: readonly Place[], reply: string, sentAt: number): void {
-    const { host } = this;
+  /** The call that tried without an inbox is answered: those behind it go on, in their order. */
+  private letNextAsk([first]: readonly Place[]): void {
+    if (this.tryingIn !== this.host.route.epoch || first?.waits !== true) return;
+    this.tryingIn = undefined;
+    this.ask([...this.host.places.values()].filter(({ waits, state }) => waits && state === 'unsent'));
+  }
+
+  private noteTickets(places: readonly Place[], reply: string): void {
     for (const place of places) if (place.state === 'asked') place.state = 'queued';
     for (const { seq, ticket } of ticketsOf(reply)) {
-      const place = host.places.get(seq);
+      const place = this.host.places.get(seq);
       if (place !== undefined) place.ticket = ticket;
     }
-    if (reply.startsWith(ReplyCode.GRANTED)) host.takeReplied(reply, sentAt);
-    else this.queueLength = lengthOf(reply);
+  }
+
+  private onQueued(places: readonly Place[], reply: string): void {
+    const { host } = this;
     host.cancel(places.filter((place) => host.places.has(place.seq) && !place.turn.wanted));
     if (host.places.size > 0) host.watch(heldOf(reply), places);
   }
 
   /** Who only tries is in no queue: granted now, or busy, also when asking gave the lock to others of this instance. */
-  private onTried(places: readonly Place[], reply: string, sentAt: number): void {
+  private onTried(places: readonly Place[], reply: string): void {
     const { host } = this;
-    const granted = reply.startsWith(ReplyCode.GRANTED);
-    if (granted) host.takeReplied(reply, sentAt);
-    else this.queueLength = lengthOf(reply);
-    const holder = granted ? host.instance : holderOf(reply);
+    const holder = reply.startsWith(ReplyCode.GRANTED) ? host.instance : holderOf(reply);
     for (const place of places) if (host.places.has(place.seq)) host.busy(place, holder);
   }
+}
+
+function askedOf(places: readonly Place[]): string {
+  const [only] = places;
+  return places.length === 1 && only !== undefined
+    ? only.asked
+    : places.map((place) => place.asked).join(',');
 }
