@@ -38,6 +38,13 @@ export interface Dialect {
   forceRelease(table: LockTable, lock: LockIdentity): string;
   /** Deletes a small batch of rows that nobody used for this many milliseconds. */
   purge(table: LockTable, unusedFor: number): string;
+  /**
+   * Asks, from another connection, what the server does for a session: no row when it is gone.
+   *
+   * @param session - what the begin has answered: see {@link sessionOf} of a grant
+   * @param age - milliseconds since then
+   */
+  lookAtSession(session: string, age: number): string;
   /** Changes nothing, and shows the server that the holder lives. Must work in a transaction that failed. */
   readonly ping: string;
   /** Makes the server keep a silent holder for at least this long. */

@@ -3,7 +3,7 @@ import type { TransactionRequest } from '../../locking/lock-transactions.js';
 import type { Fence, StatementResult } from './dialect.js';
 import { errorText } from './driver-error.js';
 import type { ForeignTransaction } from './foreign-transaction.js';
-import { fencedCount, serverTime } from './grant.js';
+import { fencedCount, serverTime, sessionOf } from './grant.js';
 import type { LockDatabase } from './lock-database.js';
 import { lockIdentity } from './lock-identity.js';
 import { LockTransaction } from './lock-transaction.js';
@@ -45,29 +45,27 @@ export class FencedCall {
 
   async begin(): Promise<LockTransaction> {
     const { database, fences, key } = this;
-    const { dialect, table, name: dataSourceName, strategy } = database;
+    const { dialect, table } = database;
     const { ttl, waitTime } = this.options;
     const connection = await database.connect(this.reach, key).catch((error: unknown) => {
       throw this.tell(error);
     });
     const sentAt = performance.now();
-    let elapsed: number;
+    let results: readonly StatementResult[];
     try {
-      const results = await this.run(connection, dialect.beginFenced({ table, fences, waitTime, ttl }));
+      results = await this.run(connection, dialect.beginFenced({ table, fences, waitTime, ttl }));
       await this.judge(results, (statements) => this.run(connection, statements));
-      elapsed = serverTime(results);
     } catch (error) {
       await this.undo(connection);
       throw this.tell(error);
     }
     return new LockTransaction({
       connection,
-      dialect,
-      dataSourceName,
+      database,
       key,
-      strategy,
+      session: sessionOf(results),
       ttl,
-      heardAt: sentAt + elapsed,
+      heardAt: sentAt + serverTime(results),
     });
   }
 

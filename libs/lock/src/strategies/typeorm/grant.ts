@@ -11,6 +11,12 @@ export function foundRow(results: readonly StatementResult[]): boolean {
   return fieldOf(results, 'found') !== undefined;
 }
 
+/** What the server calls the session of the transaction that was begun. */
+export function sessionOf(results: readonly StatementResult[]): string {
+  const session = fieldOf(results, 'session');
+  return typeof session === 'string' ? session : String(Number(session));
+}
+
 /** Milliseconds between the arrival of the statements and their end, by the database's clock; 0 when it does not say. */
 export function serverTime(results: readonly StatementResult[]): number {
   return Math.max(0, Number(fieldOf(results, 'elapsed') ?? 0));

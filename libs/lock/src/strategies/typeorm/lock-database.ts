@@ -6,6 +6,8 @@ import { errorText } from './driver-error.js';
 import { joinQueries } from './joined-queries.js';
 import { lockTableOf } from './lock-table.js';
 import { PooledConnection } from './pooled-connection.js';
+import { SideDoor } from './side-door.js';
+import type { SessionState } from './transaction-renewal.js';
 import { LimitOver, within } from './wait-limit.js';
 
 export interface LockDatabaseParts {
@@ -30,6 +32,7 @@ export class LockDatabase {
   readonly dialect: Dialect;
   readonly table: LockTable;
   private readonly stopJoining: () => void;
+  private readonly sideDoor: SideDoor;
   private tableIsThere = false;
   private checking: Promise<void> | undefined;
 
@@ -42,6 +45,7 @@ export class LockDatabase {
     this.checkIsolation();
     this.table = lockTableOf(this.dataSource);
     this.stopJoining = joinQueries(this.dataSource);
+    this.sideDoor = new SideDoor(this.dataSource);
   }
 
   get name(): string | undefined {
@@ -91,6 +95,22 @@ export class LockDatabase {
     } finally {
       connection.giveBack();
     }
+  }
+
+  /**
+   * What the server does for a session of ours. The pool may have no connection to spare, and one that it has may be
+   * half open: a third of the time is for it, the rest for a connection beside it.
+   *
+   * @param age - milliseconds since the session's transaction was begun
+   */
+  async look(session: string, age: number, limit: number): Promise<SessionState> {
+    const statements = this.dialect.lookAtSession(session, age);
+    const [result] = await this.run(statements, { limit: limit / 6 }).catch(() =>
+      within(this.runBeside(statements, limit), limit * (2 / 3)),
+    );
+    const row = result?.rows[0];
+    if (row === undefined) return 'gone';
+    return row.at_work === true || row.at_work === 1 ? 'at work' : 'idle';
   }
 
   /**
@@ -175,6 +195,7 @@ export class LockDatabase {
 
   close(): void {
     this.stopJoining();
+    this.sideDoor.close();
   }
 
   private async lookForTable(): Promise<void> {
@@ -194,6 +215,20 @@ export class LockDatabase {
         "for locked methods, say so with the option isolationLevel: 'READ COMMITTED' of typeormLock() and typeormTransactions().",
       { strategy: this.strategy },
     );
+  }
+
+  private runBeside(statements: string, limit: number): Promise<readonly StatementResult[]> {
+    return this.sideDoor.use(async (dataSource) => {
+      const connection = await PooledConnection.take(dataSource, this.dialect, {
+        limit,
+        onGone: () => undefined,
+      });
+      try {
+        return await connection.run(statements, limit);
+      } finally {
+        connection.giveBack();
+      }
+    });
   }
 
   /** `synchronize` asks for whatever is missing to be made: the sequence is no part of any entity. */

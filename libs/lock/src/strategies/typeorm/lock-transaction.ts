@@ -5,6 +5,7 @@ import { dataSourceOf } from './data-source-of.js';
 import { type Dialect, internalsOf, type StatementResult } from './dialect.js';
 import { errorText } from './driver-error.js';
 import { runJoined } from './joined-queries.js';
+import type { LockDatabase } from './lock-database.js';
 import { QueryQueue, type QueryStream } from './query-queue.js';
 import type { PooledConnection } from './pooled-connection.js';
 import { TransactionRenewal } from './transaction-renewal.js';
@@ -12,12 +13,11 @@ import { within } from './wait-limit.js';
 
 export interface LockTransactionParts {
   readonly connection: PooledConnection;
-  readonly dialect: Dialect;
-  /** The data source's name, as it was asked for. */
-  readonly dataSourceName: string | undefined;
+  readonly database: LockDatabase;
   /** For messages: the key, or the keys. */
   readonly key: string;
-  readonly strategy: string;
+  /** What the server calls it. */
+  readonly session: string;
   /** Milliseconds after which the server drops a silent holder. */
   readonly ttl: number;
   /** When the server was heard of last, or a moment before. */
@@ -42,7 +42,7 @@ export class LockTransaction {
 
   /** Of a connection on which the transaction was just begun. */
   constructor(private readonly parts: LockTransactionParts) {
-    const { connection, dialect, ttl, heardAt } = parts;
+    const { connection, database, session, ttl, heardAt } = parts;
     this.runner = connection.runner;
     this.dataSource = dataSourceOf(this.runner);
     // TypeORM did not see the begin. It asks these two whether to begin a transaction, and which savepoint is next.
@@ -52,7 +52,8 @@ export class LockTransaction {
       ttl,
       heardAt,
       isBusy: () => this.queries.isBusy,
-      ping: (limit) => this.queries.run(() => connection.run(dialect.ping, limit)),
+      ping: (limit) => this.queries.run(() => this.send(() => connection.run(this.dialect.ping, limit))),
+      look: (limit) => database.look(session, performance.now() - heardAt, limit),
       // Nobody knows what the server still does with a connection that does not answer: only its end ends that.
       onLost: (reason) => connection.destroy(reason),
     });
@@ -61,7 +62,7 @@ export class LockTransaction {
   }
 
   get dataSourceName(): string | undefined {
-    return this.parts.dataSourceName;
+    return this.parts.database.name;
   }
 
   get isOpen(): boolean {
@@ -116,7 +117,7 @@ export class LockTransaction {
       if (signal?.aborted) throw signal.reason as Error;
       this.waitsForLock = true;
       try {
-        return await connection.run(statements, limit);
+        return await this.send(() => connection.run(statements, limit));
       } catch (error) {
         if (connection.endReason === undefined) await this.undoExclusive(undo, error);
         throw error;
@@ -131,16 +132,17 @@ export class LockTransaction {
   async extend(duration: number): Promise<void> {
     this.assertOpen();
     if (duration <= this.renewal.remaining) return;
-    const { connection, dialect, ttl } = this.parts;
-    await this.renewal.extend(Math.max(ttl, duration), (limit) =>
-      this.queries.run(() => connection.run(dialect.extend(Math.max(ttl, duration)), limit)),
+    const { connection, ttl } = this.parts;
+    const extended = Math.max(ttl, duration);
+    await this.renewal.extend(extended, (limit) =>
+      this.queries.run(() => this.send(() => connection.run(this.dialect.extend(extended), limit))),
     );
   }
 
   /** @throws what has become of the transaction, unless it is open. */
   assertOpen(): void {
     if (this.state === 'open') return;
-    const { key, strategy } = this.parts;
+    const { key, strategy } = this.naming;
     if (this.state === 'lost') throw this.loss();
     throw new LockNotOwnedError(
       `A query came after the transaction of the lock on "${key}" had ended (it was ${this.state}), and was refused: ` +
@@ -157,7 +159,8 @@ export class LockTransaction {
     // From here on no query gets in, and those that are in settle: nothing can slip in behind the COMMIT.
     this.state = 'ending';
     this.renewal.stop();
-    const { connection, dialect, ttl } = this.parts;
+    const { dialect } = this;
+    const { connection, ttl } = this.parts;
     const limit = Math.max(ttl, SHORTEST_COMMIT_LIMIT);
     await within(this.queries.settle(), limit).catch(() =>
       connection.destroy('a query that nobody waited for was still running at the commit'),
@@ -185,7 +188,8 @@ export class LockTransaction {
   }
 
   private async undo(): Promise<void> {
-    const { connection, dialect } = this.parts;
+    const { dialect } = this;
+    const { connection } = this.parts;
     // A lock that somebody still waits for in here would keep the ROLLBACK waiting as well.
     if (this.waitsForLock) connection.destroy('it was rolled back while it waited for a lock');
     if (this.isOpen) this.state = 'ending';
@@ -209,7 +213,7 @@ export class LockTransaction {
     return this.queries.run(async () => {
       this.assertOpen();
       try {
-        return await query();
+        return await this.send(query);
       } catch (error) {
         this.judge(error);
         throw error;
@@ -217,13 +221,27 @@ export class LockTransaction {
     });
   }
 
+  /** The answer shows that the server held the transaction when the query was sent, or later. */
+  private async send<T>(query: () => Promise<T>): Promise<T> {
+    const sentAt = performance.now();
+    try {
+      const answer = await query();
+      this.renewal.heard(sentAt);
+      return answer;
+    } catch (error) {
+      if (this.dialect.isRefusal(error)) this.renewal.heard(sentAt);
+      throw error;
+    }
+  }
+
   private judge(error: unknown): void {
-    if (!this.parts.dialect.endsTransaction(error, this.depth)) return;
+    if (!this.dialect.endsTransaction(error, this.depth)) return;
     this.lose(`a query failed in its transaction (${errorText(error)}), which ended it`);
   }
 
   private async undoExclusive(undo: string, error: unknown): Promise<void> {
-    const { connection, dialect } = this.parts;
+    const { dialect } = this;
+    const { connection } = this.parts;
     if (dialect.endsTransaction(error, IN_SAVEPOINT)) {
       this.lose(`the database rolled its transaction back (${errorText(error)})`);
     } else {
@@ -247,6 +265,15 @@ export class LockTransaction {
     this.lossListeners.clear();
   }
 
+  private get dialect(): Dialect {
+    return this.parts.database.dialect;
+  }
+
+  /** For errors. */
+  private get naming(): { readonly key: string; readonly strategy: string } {
+    return { key: this.parts.key, strategy: this.parts.database.strategy };
+  }
+
   private get depth(): number {
     return internalsOf(this.runner).transactionDepth;
   }
@@ -260,25 +287,25 @@ export class LockTransaction {
   }
 
   private failedCommit(error: unknown): Error {
-    const { connection, dialect, key, strategy } = this.parts;
+    const { connection } = this.parts;
     // A deferred constraint, for example.
-    const isRefused = dialect.isRefusal(error);
+    const isRefused = this.dialect.isRefusal(error);
     if (!isRefused) connection.destroy(errorText(error));
     this.finish('rolled back');
     if (isRefused) return error as Error;
     return new LockLostError(
       `its connection ended during the COMMIT (${errorText(error)}), so nobody knows whether that was done`,
-      { key, strategy, cause: error },
+      { ...this.naming, cause: error },
     );
   }
 
   private loss(): LockLostError {
-    const { key, strategy } = this.parts;
+    const { key, strategy } = this.naming;
     return new LockLostError(this.lossReason ?? 'its connection ended', { key, strategy });
   }
 
   private misuse(reason: string): LockConfigurationError {
-    const { key, strategy } = this.parts;
+    const { key, strategy } = this.naming;
     return new LockConfigurationError(
       `The transaction of the lock on "${key}" could not be committed: ${reason}.`,
       { key, strategy },

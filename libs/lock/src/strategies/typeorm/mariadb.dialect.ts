@@ -122,7 +122,7 @@ export class MariadbDialect implements Dialect {
   beginFenced({ table, fences, waitTime, ttl }: FencedBegin): string {
     const fencing = fences.flatMap((fence) => writeFence(table, fence));
     return compound(
-      [...DECLARATIONS, ...rememberIdleTimeout(ttl), ...BEGIN, ...fencing, `SELECT ${ELAPSED}`],
+      [...DECLARATIONS, ...rememberIdleTimeout(ttl), ...BEGIN, ...fencing, `SELECT ${SESSION}, ${ELAPSED}`],
       waitTime,
     );
   }
@@ -172,6 +172,13 @@ export class MariadbDialect implements Dialect {
     ]);
   }
 
+  // A server that was restarted since gives the same numbers to others. It counts its uptime in whole seconds.
+  lookAtSession(session: string, age: number): string {
+    return `SELECT p.COMMAND NOT IN ('Sleep', 'Killed') AND u.VARIABLE_VALUE >= ${Math.floor(age / 1_000)} AS at_work
+      FROM information_schema.PROCESSLIST p, information_schema.GLOBAL_STATUS u
+      WHERE p.ID = ${Number(session)} AND u.VARIABLE_NAME = 'UPTIME'`;
+  }
+
   extend(duration: number): string {
     return `SET SESSION idle_transaction_timeout = ${seconds(duration)}`;
   }
@@ -213,7 +220,9 @@ const BEGIN: readonly string[] = ['SET TRANSACTION ISOLATION LEVEL READ COMMITTE
 
 const ELAPSED = 'TIMESTAMPDIFF(MICROSECOND, begun, UTC_TIMESTAMP(6)) / 1000 AS elapsed';
 
-const ANSWER = `SELECT taken AS token, found AS found, stale AS isolation, ${ELAPSED}`;
+const SESSION = 'CONNECTION_ID() AS session';
+
+const ANSWER = `SELECT taken AS token, found AS found, stale AS isolation, ${SESSION}, ${ELAPSED}`;
 
 /** https://mariadb.com/kb/en/mariadb-error-code-reference/ */
 const FAILURES: Readonly<Record<number, DatabaseFailure>> = {

@@ -2,7 +2,7 @@ import { LockBusyError, LockError, LockTargetNotFoundError } from '../../locking
 import type { ConnectionGate } from './connection-gate.js';
 import type { DatabaseFailure } from './dialect.js';
 import { dropReservation, UNDO_LIMIT, wishOf, type AcquisitionParts } from './acquisition-wish.js';
-import { foundRow, grantedToken, serverTime } from './grant.js';
+import { foundRow, grantedToken, serverTime, sessionOf } from './grant.js';
 import { LockTransaction } from './lock-transaction.js';
 import type { PooledConnection } from './pooled-connection.js';
 import { pause } from './wait-limit.js';
@@ -19,6 +19,7 @@ export interface OwnGrant {
 
 interface Begun {
   readonly token: number;
+  readonly session: string;
   /** A moment at which the server was not idle yet: the wait is over, and the answer is not sent. */
   readonly heardAt: number;
 }
@@ -65,13 +66,12 @@ export class OwnAcquisition {
     let reservation: number | undefined;
     try {
       if (request.holdAtLeast > 0) reservation = await this.reserve(connection);
-      const { token, heardAt } = await this.begin(connection, reservation);
+      const { token, session, heardAt } = await this.begin(connection, reservation);
       const transaction = new LockTransaction({
         connection,
-        dialect: database.dialect,
-        dataSourceName: database.name,
+        database,
         key: target.name,
-        strategy: database.strategy,
+        session,
         ttl: request.ttl,
         heardAt,
       });
@@ -119,7 +119,7 @@ export class OwnAcquisition {
     );
     if (target.row !== undefined && !foundRow(results)) throw this.noSuchRow();
     const token = grantedToken(results) ?? (await this.refused(connection));
-    return { token, heardAt: sentAt + serverTime(results) };
+    return { token, session: sessionOf(results), heardAt: sentAt + serverTime(results) };
   }
 
   /** The lock table answered no row: says why, by what it throws. */

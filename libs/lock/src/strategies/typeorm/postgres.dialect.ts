@@ -61,7 +61,7 @@ export class PostgresDialect implements Dialect {
     return [
       'BEGIN ISOLATION LEVEL READ COMMITTED',
       `${limitWaiting(wish.waitTime)},set_config('idle_in_transaction_session_timeout', '${milliseconds(wish.ttl)}', true)`,
-      ...takeLock(wish, `,${LIFT_LIMITS}`),
+      ...takeLock(wish, `,${LIFT_LIMITS},${SESSION}`),
     ].join(';');
   }
 
@@ -97,7 +97,7 @@ export class PostgresDialect implements Dialect {
   beginFenced({ table, fences, waitTime, ttl }: FencedBegin): string {
     return [
       'BEGIN ISOLATION LEVEL READ COMMITTED',
-      idleTimeout(ttl),
+      `SELECT set_config('idle_in_transaction_session_timeout', '${milliseconds(ttl)}', true),${SESSION}`,
       ...writeFences(table, fences, waitTime),
     ].join(';');
   }
@@ -139,6 +139,14 @@ export class PostgresDialect implements Dialect {
         WHERE "taken_at" < ${NOW} - ${milliseconds(unusedFor)} AND "held_until" < ${NOW}
         LIMIT ${PURGE_BATCH} FOR UPDATE SKIP LOCKED)
       RETURNING "id" AS purged`;
+  }
+
+  // Nobody else's transaction: the process may be another one by now, but none has begun at the same microsecond. Where
+  // `track_activities` is off the state is neither, and proves nothing.
+  lookAtSession(session: string): string {
+    const [pid, begun] = session.split(' ');
+    return `SELECT state = 'active' AS at_work FROM pg_stat_activity WHERE pid = ${Number(pid)}
+      AND (state = 'disabled' OR ${epoch('xact_start')} = ${literal(begun ?? '')})`;
   }
 
   extend(duration: number): string {
@@ -203,6 +211,13 @@ function limitWaiting(waitTime: number): string {
 }
 
 const ELAPSED = 'extract(epoch FROM clock_timestamp() - statement_timestamp()) * 1000';
+
+/** When the transaction has begun, as text: two sessions may write down a time in different ways, but not this. */
+function epoch(time: string): string {
+  return `extract(epoch FROM ${time})::text`;
+}
+
+const SESSION = `concat_ws(' ', pg_backend_pid(), ${epoch('now()')}) AS session`;
 
 const LIFT_LIMITS =
   "set_config('lock_timeout', current_setting('distributed_lock.lock_timeout'), true)," +
