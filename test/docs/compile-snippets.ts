@@ -1,25 +1,10 @@
 import { join } from 'node:path';
 import * as ts from 'typescript';
-
-const ROOT = join(__dirname, '../..');
-
-/** Beside the example's own files, so that a snippet may import `./stock.entity`. */
-const FOLDER = join(ROOT, 'src/stock');
-
-/** A first line that names the snippet's file, for another snippet that imports it. */
-const FILE_NAME = /^\/\/ ([\w.-]+\.ts)\n/;
-
-export interface Snippet {
-  /** Where it stands, for what the compiler says of it. */
-  readonly name: string;
-  readonly code: string;
-}
+import { ROOT, SNIPPET_FOLDER, type Snippet } from './page';
 
 /** Compiles each snippet as a module of its own, with the settings of the project. @returns what the compiler says. */
 export function problemsOf(snippets: readonly Snippet[]): readonly string[] {
-  const paths = snippets.map(({ code }, number) =>
-    join(FOLDER, FILE_NAME.exec(code)?.[1] ?? `snippet-${number + 1}.ts`),
-  );
+  const paths = snippets.map(({ file }, number) => join(SNIPPET_FOLDER, file ?? `snippet-${number + 1}.ts`));
   const files = new Map(paths.map((path, number) => [path, snippets[number]?.code ?? '']));
   const { config } = ts.readConfigFile(join(ROOT, 'tsconfig.json'), (path) => ts.sys.readFile(path)) as {
     config: { include?: unknown };
