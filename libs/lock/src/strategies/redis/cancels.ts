@@ -8,7 +8,7 @@ export interface CancelHost {
   readonly instance: string;
   send(sending: QueueSending): boolean;
   /** A grant has overtaken the cancel. */
-  takeReplied(reply: string, sentAt: number): void;
+  takeReplied(reply: string, sentAt: number, receivedAt: number): void;
   retrySoon(): void;
   forgetIfIdle(): void;
 }
@@ -39,12 +39,12 @@ export class Cancels {
     const { keys, instance } = this.host;
     this.host.send({
       script: 'cancel',
-      keys: [keys.state, keys.queue],
+      keys: keys.both,
       args: [instance + places.map((place) => place.cancelled).join(',')],
-      replied: (reply, sentAt) => {
+      replied: (reply, sentAt, receivedAt) => {
         for (const place of places) this.outstanding.delete(place.seq);
         // The grant overtook the cancel: nobody wants it any more, so taking it hands it on.
-        if (reply.startsWith(ReplyCode.GRANTED)) this.host.takeReplied(reply, sentAt);
+        if (reply.startsWith(ReplyCode.GRANTED)) this.host.takeReplied(reply, sentAt, receivedAt);
         this.host.forgetIfIdle();
       },
       failed: () => this.host.retrySoon(),

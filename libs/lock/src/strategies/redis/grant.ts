@@ -111,7 +111,13 @@ export class Grant implements Renewable {
   /** How long the lock has to stay closed though nobody works any more: `holdAtLeast` of the last one. */
   get holdLeft(): number {
     const { current } = this;
-    return current === undefined ? 0 : current.takenAt + current.holdAtLeast - this.host.clock.now();
+    if (current === undefined || current.holdAtLeast === 0) return 0;
+    return current.takenAt + current.holdAtLeast - this.host.clock.now();
+  }
+
+  /** The token as the scripts take it. */
+  get tokenText(): string {
+    return this.note.tokenText;
   }
 
   /** How many calls of a shared place it still serves: see `bypass`. */
@@ -210,14 +216,15 @@ export class Grant implements Renewable {
     const waiter = member.place.turn.next();
     if (waiter === undefined) return this.advance();
     const { ttl, holdAtLeast } = waiter.request;
-    const { remaining } = this;
+    const now = this.host.clock.now();
+    const remaining = this.deadline - now;
     if (remaining <= 0) {
       this.end('late', '');
       return Promise.resolve();
     }
     if (remaining < Math.max(needed, holdAtLeast)) {
       this.needsExtension = true;
-      this.renewAt = this.host.clock.now() + Math.max(ttl / 6, RETRY);
+      this.renewAt = now + Math.max(ttl / 6, RETRY);
       // A shared place was asked for by another call, perhaps on other terms.
       this.sendExtend(Math.max(member.place.lease, leaseOf(waiter.request)), ignore, ignore);
       return Promise.resolve();
@@ -228,8 +235,8 @@ export class Grant implements Renewable {
     }
     member.place.turn.take();
     const token = member.token + member.place.serve(member.token);
-    const { name, strategy, clock } = this.host;
-    const lease = new RedisLease(name, token, clock.now(), holdAtLeast, ttl, strategy, this);
+    const { name, strategy } = this.host;
+    const lease = new RedisLease(name, token, now, holdAtLeast, ttl, strategy, this);
     this.current = lease;
     this.schedule(ttl);
     waiter.grant(lease);
@@ -286,19 +293,15 @@ export class Grant implements Renewable {
     failed: (error: Error) => void,
   ): void {
     const { instance, stateKey } = this.host;
-    const { seqs, block, token } = this.note;
+    const { seqs, block, token, tokenText } = this.note;
     const last = sixteenDigits(token + seqs.length * block - 1);
     const sent = this.host.send({
       script: 'extend',
       keys: [stateKey],
-      args: [
-        sixteenDigits(token) + instance,
-        String(lease),
-        `${last}${this.note.lease}:${block};${seqs.join(',')}`,
-      ],
+      args: [tokenText + instance, String(lease), `${last}${this.note.lease}:${block};${seqs.join(',')}`],
       // Sent a second time it could come after the release.
       wanted: () => !this.over,
-      replied: (reply, sentAt, session) => {
+      replied: (reply, sentAt, receivedAt, session) => {
         if (this.over) return answered(undefined);
         if (reply.startsWith(ReplyCode.REFUSED)) {
           return answered(
@@ -306,7 +309,7 @@ export class Grant implements Renewable {
           );
         }
         const { now, ends } = heldOf(reply);
-        session.clock.observe(now, sentAt, this.host.clock.now());
+        session.clock.observe(now, sentAt, receivedAt);
         this.refresh(sentAt + (ends - now) - marginOf(ends - now));
         if (isWrittenAgain(reply)) this.host.dataLost();
         answered(undefined);

@@ -7,8 +7,9 @@ import { describeInstance } from './instance-id.js';
 import type { LeaseRenewal } from './lease-renewal.js';
 import type { LocalClock } from './local-clock.js';
 import type { LockKeys } from './lock-keys.js';
+import { LocalTurns } from './local-turns.js';
 import { LockRoute, type RouteHost } from './lock-route.js';
-import { Place } from './place.js';
+import { Place, type Turn } from './place.js';
 import { Releases, type ReleaseHost } from './releases.js';
 import {
   grantOf,
@@ -21,8 +22,8 @@ import {
 import type { Router } from './router.js';
 import type { QueueSending, Session } from './session.js';
 import { Sweeping, type SweepHost } from './sweeping.js';
-import { LocalTurns, OwnTurn } from './turn.js';
-import { Waiter } from './waiter.js';
+import type { WaitLimits } from './wait-limits.js';
+import { Waiter, type WaiterHost } from './waiter.js';
 
 /** What the queues of one instance share. */
 export interface QueueOwner {
@@ -30,6 +31,7 @@ export interface QueueOwner {
   readonly instance: string;
   readonly clock: LocalClock;
   readonly renewal: LeaseRenewal;
+  readonly waitLimits: WaitLimits;
   readonly bypass: number;
   readonly replicas: number;
   readonly router: Router;
@@ -44,7 +46,9 @@ export interface QueueOwner {
 const RETRY_PAUSE = 250;
 
 /** One lock, as one instance sees it: the calls that wait here, their places in Redis, and the grant, if it has one. */
-export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, SweepHost, RouteHost {
+export class LocalQueue
+  implements WaiterHost, GrantHost, ReleaseHost, CancelHost, AskHost, SweepHost, RouteHost
+{
   /** Places that no grant was seen for: unsent, asked or queued; with those whose call gave up before Redis answered. */
   readonly places = new Map<number, Place>();
   readonly route: LockRoute;
@@ -57,7 +61,8 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
   // Made when somebody has to wait: most locks are free, and are taken and released without them.
   private cancels: Cancels | undefined;
   private sweeping: Sweeping | undefined;
-  private readonly turns = new LocalTurns(() => this.withdrawUnwanted());
+  /** With `bypass` only. */
+  private turns: LocalTurns | undefined;
   private grant: Grant | undefined;
   /** The newest token that was taken in: each grant is handled once, however many times it is told. */
   private newestToken = 0;
@@ -90,20 +95,30 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
   }
 
   acquire(request: LockRequest): Promise<StrategyLease> {
-    const waiter = new Waiter(
-      request,
-      this.clock.now(),
-      () => this.giveUp(waiter, this.timeoutError(waiter)),
-      () => this.giveUp(waiter, request.signal?.reason),
-    );
+    const waiter = new Waiter(request, this.clock.now(), this);
+    this.owner.waitLimits.add(waiter);
     if (!waiter.waits || this.owner.bypass === 0) {
-      waiter.place = this.addPlace(new OwnTurn(waiter), waiter, 1);
+      waiter.place = this.addPlace(waiter, waiter, 1);
       this.ask([waiter.place]);
     } else {
+      this.turns ??= new LocalTurns(() => this.withdrawUnwanted());
       this.turns.add(waiter);
       this.queueUp();
     }
     return waiter.promise;
+  }
+
+  timedOut(waiter: Waiter): void {
+    this.giveUp(waiter, this.timeoutError(waiter));
+  }
+
+  aborted(waiter: Waiter): void {
+    this.giveUp(waiter, waiter.request.signal?.reason);
+  }
+
+  /** The call's wait is over, in whatever way. */
+  settled(waiter: Waiter): void {
+    this.owner.waitLimits.remove(waiter);
   }
 
   /** Says everything again that is still wanted, in the order that keeps the lock's: see docs/redis-lock.md. */
@@ -148,9 +163,9 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
   }
 
   /** A reply carried a grant. */
-  takeReplied(reply: string, sentAt: number): void {
+  takeReplied(reply: string, sentAt: number, receivedAt: number): void {
     const note = grantOf(reply);
-    this.session?.clock.observe(note.now, sentAt, this.clock.now());
+    this.session?.clock.observe(note.now, sentAt, receivedAt);
     const lease = note.ends - note.now;
     this.take(note, sentAt + lease - marginOf(lease), false);
   }
@@ -162,7 +177,7 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
       { key: this.name, strategy: this.strategy },
     );
     const own = [...this.places.values()].map(({ turn }) => turn.next());
-    for (const waiter of [...own, ...(this.grant?.waiters ?? []), ...this.turns.all()]) {
+    for (const waiter of [...own, ...(this.grant?.waiters ?? []), ...(this.turns?.all() ?? [])]) {
       if (waiter !== undefined) this.giveUp(waiter, error);
     }
   }
@@ -174,7 +189,7 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
       const holdLeft = grant.holdLeft;
       grant.abandon();
       this.drop(grant);
-      await this.releases.add(grant.token, holdLeft);
+      await this.releases.add(grant.tokenText, holdLeft);
     }
   }
 
@@ -253,6 +268,9 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
     this.route.leave();
     this.sweeping?.stop();
     clearTimeout(this.retry);
+    this.retry = undefined;
+    // After a loss of data, or on another server with a slower clock, tokens may begin lower than they were.
+    this.newestToken = 0;
   }
 
   // What its grant tells and needs.
@@ -275,7 +293,7 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
 
   finished(grant: Grant): Promise<void> {
     this.drop(grant);
-    const released = this.releases.add(grant.token, 0);
+    const released = this.releases.add(grant.tokenText, 0);
     this.queueUp();
     return released;
   }
@@ -284,7 +302,7 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
     this.drop(grant);
     // Redis may still have it, and then the places get this very grant again.
     if (how === 'late') this.newestToken = grant.token - 1;
-    if (how === 'expired') void this.releases.add(grant.token, 0);
+    if (how === 'expired') void this.releases.add(grant.tokenText, 0);
     for (const place of others) {
       place.state = 'unsent';
       this.places.set(place.seq, place);
@@ -297,25 +315,26 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
   /** Ends a call's wait. Its place leaves the queue, or is handed on when a grant has overtaken this. */
   giveUp(waiter: Waiter, error: unknown): void {
     waiter.reject(error);
-    this.turns.delete(waiter);
+    this.turns?.delete(waiter);
     if (waiter.place !== undefined) this.withdraw(waiter.place);
     else this.withdrawUnwanted();
     this.grant?.reconsider();
     this.forgetIfIdle();
   }
 
-  private get isIdle(): boolean {
+  get isIdle(): boolean {
     return (
       this.grant === undefined &&
       this.route.inFlight === 0 &&
       this.places.size === 0 &&
       (this.cancels?.isEmpty ?? true) &&
-      !this.turns.wanted &&
+      !(this.sweeping?.hasMore ?? false) &&
+      !(this.turns?.wanted ?? false) &&
       this.releases.isEmpty
     );
   }
 
-  private addPlace(turn: OwnTurn | LocalTurns, waiter: Waiter, block: number): Place {
+  private addPlace(turn: Turn, waiter: Waiter, block: number): Place {
     const place = new Place(this.owner.nextSeq(), leaseOf(waiter.request), block, turn, waiter.waits);
     this.places.set(place.seq, place);
     return place;
@@ -326,10 +345,11 @@ export class LocalQueue implements GrantHost, ReleaseHost, CancelHost, AskHost, 
    * wait than the grant in hand still serves.
    */
   private queueUp(): void {
-    const first = this.turns.next();
-    if (first === undefined || this.places.size > 0) return;
-    if (this.grant !== undefined && this.grant.capacity >= this.turns.size) return;
-    this.ask([this.addPlace(this.turns, first, this.owner.bypass + 1)]);
+    const { turns } = this;
+    const first = turns?.next();
+    if (turns === undefined || first === undefined || this.places.size > 0) return;
+    if (this.grant !== undefined && this.grant.capacity >= turns.size) return;
+    this.ask([this.addPlace(turns, first, this.owner.bypass + 1)]);
   }
 
   /** A grant came, by a reply or by the inbox, perhaps for the second time. */

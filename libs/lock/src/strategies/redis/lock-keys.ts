@@ -2,13 +2,20 @@
 export interface LockKeys {
   readonly state: string;
   readonly queue: string;
+  /** As the scripts take them. */
+  readonly both: readonly [state: string, queue: string];
 }
 
 /** Braces in a name would end the hash tag early, and `%` has to stay unambiguous. */
+export function stateKey(prefix: string, name: string): string {
+  return `${prefix}{${name.replace(/[%{}]/g, encodeURIComponent)}}`;
+}
+
 export function lockKeys(prefix: string, name: string): LockKeys {
-  return keysOfState(`${prefix}{${name.replace(/[%{}]/g, encodeURIComponent)}}`);
+  return keysOfState(stateKey(prefix, name));
 }
 
 export function keysOfState(state: string): LockKeys {
-  return { state, queue: `${state}:queue` };
+  const queue = `${state}:queue`;
+  return { state, queue, both: [state, queue] };
 }

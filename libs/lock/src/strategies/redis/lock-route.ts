@@ -1,7 +1,14 @@
 import type { Link } from './link.js';
 import type { LockKeys } from './lock-keys.js';
 import type { Router } from './router.js';
-import { RedirectedError, SessionLostError, type QueueSending, type Session } from './session.js';
+import {
+  RedirectedError,
+  SessionLostError,
+  type QueueSending,
+  type ScriptName,
+  type Sending,
+  type Session,
+} from './session.js';
 
 export interface RouteHost {
   readonly keys: LockKeys;
@@ -59,23 +66,9 @@ export class LockRoute {
 
   /** Sends a script for this lock; false without a connection. What the session loses is said again by `resume`. */
   send(sending: QueueSending): boolean {
-    const { open: session, epoch, asking } = this;
+    const { open: session } = this;
     if (session === undefined) return false;
-    const { script, keys, args } = sending;
-    session.run({
-      script,
-      keys,
-      args,
-      asking,
-      wanted: () => sending.wanted?.() ?? true,
-      replied: (reply, sentAt) => sending.replied(reply, sentAt, session, epoch === this.epoch),
-      failed: (error) => {
-        if (error instanceof SessionLostError || epoch !== this.epoch) return sending.lost?.(error);
-        if (!(error instanceof RedirectedError)) return sending.failed(error);
-        sending.lost?.(error);
-        this.redirected(error);
-      },
-    });
+    session.run(new RoutedSending(sending, session, this));
     return true;
   }
 
@@ -117,5 +110,52 @@ export class LockRoute {
     this.link = link;
     this.asking = asking;
     if (this.session !== undefined) this.host.resume();
+  }
+}
+
+/** A script of a lock on its way: after a detour its answer says nothing any more. */
+class RoutedSending implements Sending {
+  readonly asking: boolean;
+  private readonly epoch: number;
+
+  constructor(
+    private readonly sending: QueueSending,
+    private readonly session: Session,
+    private readonly route: LockRoute,
+  ) {
+    this.asking = route.asking;
+    this.epoch = route.epoch;
+  }
+
+  get script(): ScriptName {
+    return this.sending.script;
+  }
+
+  get keys(): readonly string[] {
+    return this.sending.keys;
+  }
+
+  get args(): readonly string[] {
+    return this.sending.args;
+  }
+
+  wanted(): boolean {
+    return this.sending.wanted?.() ?? true;
+  }
+
+  replied(reply: string, sentAt: number, receivedAt: number): void {
+    this.sending.replied(reply, sentAt, receivedAt, this.session, this.isCurrent);
+  }
+
+  failed(error: Error): void {
+    const { sending } = this;
+    if (error instanceof SessionLostError || !this.isCurrent) return sending.lost?.(error);
+    if (!(error instanceof RedirectedError)) return sending.failed(error);
+    sending.lost?.(error);
+    this.route.redirected(error);
+  }
+
+  private get isCurrent(): boolean {
+    return this.epoch === this.route.epoch;
   }
 }

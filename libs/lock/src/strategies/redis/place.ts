@@ -24,7 +24,9 @@ export class Place {
   known = false;
   /** Its ticket, 0 before Redis gave one. Kept for good: a place comes back to where it was. */
   ticket = 0;
-  private served = { token: 0, count: 0 };
+  /** The block of tokens that it served last, and how many calls of it. */
+  private servedToken = 0;
+  private served = 0;
 
   constructor(
     readonly seq: number,
@@ -49,13 +51,16 @@ export class Place {
 
   /** How many calls of this block of tokens were served before: the same grant may come twice. */
   serve(token: number): number {
-    if (this.served.token !== token) this.served = { token, count: 0 };
-    return this.served.count++;
+    if (this.servedToken !== token) {
+      this.servedToken = token;
+      this.served = 0;
+    }
+    return this.served++;
   }
 
   /** For how many more calls the place has tokens. */
   capacity(token: number): number {
-    return this.served.token === token ? this.block - this.served.count : this.block;
+    return this.servedToken === token ? this.block - this.served : this.block;
   }
 }
 

@@ -13,12 +13,13 @@ import { LeaseRenewal } from './lease-renewal.js';
 import type { AfterRestart, Link } from './link.js';
 import { LocalClock } from './local-clock.js';
 import { LocalQueue, type QueueOwner } from './local-queue.js';
-import { lockKeys, keysOfState, type LockKeys } from './lock-keys.js';
+import { lockKeys, keysOfState, stateKey } from './lock-keys.js';
 import { inspectionOf } from './lock-inspection.js';
 import { messageOf, ReplyCode, wantsSweep } from './replies.js';
 import type { Router, RouterSettings, RouterUser } from './router.js';
 import { RedirectedError, type ScriptName, type Session } from './session.js';
 import { SingleRouter } from './single-router.js';
+import { WaitLimits } from './wait-limits.js';
 
 /** Where Redis is. */
 export type RedisPlace =
@@ -36,6 +37,9 @@ export type RedisLockSettings = RedisPlace & {
   readonly shutdownTimeout: number;
 };
 
+/** So many locks that nobody uses just now are remembered, about a kilobyte each. */
+const MOST_IDLE_QUEUES = 256;
+
 /** How long the shut-down waits for Redis to confirm what was released. */
 const LAST_WORDS = 1_000;
 
@@ -45,7 +49,10 @@ export class RedisLockStrategy extends LockStrategy {
   private readonly instance = newInstanceId();
   private readonly clock = new LocalClock();
   private readonly renewal = new LeaseRenewal(this.clock);
+  private readonly waitLimits = new WaitLimits(this.clock);
   private readonly queues = new Map<string, LocalQueue>();
+  /** Those of them that nobody uses just now, the one that rested longest first. */
+  private readonly idleQueues = new Set<LocalQueue>();
   private readonly owner: QueueOwner;
   private readonly watchers = new Set<() => void>();
   private readonly router: Router;
@@ -59,7 +66,7 @@ export class RedisLockStrategy extends LockStrategy {
   ) {
     super();
     const { afterRestart, strategy, bypass, replicas } = settings;
-    const { instance, clock, renewal } = this;
+    const { instance, clock, renewal, waitLimits } = this;
     this.traits = { scope: 'shared', order: bypass === 0 ? 'strict' : 'process', fencing: true };
     this.prefix = settings.source.keyPrefix + settings.prefix;
     this.router = routerFor(
@@ -72,13 +79,12 @@ export class RedisLockStrategy extends LockStrategy {
       instance,
       clock,
       renewal,
+      waitLimits,
       bypass,
       replicas,
       router: this.router,
       nextSeq: () => ++this.seq,
-      idle: (queue) => {
-        if (this.queues.get(queue.keys.state) === queue) this.queues.delete(queue.keys.state);
-      },
+      idle: (queue) => this.rest(queue),
       changed: () => this.changed(),
     };
   }
@@ -106,11 +112,13 @@ export class RedisLockStrategy extends LockStrategy {
 
   override async forceRelease(name: string): Promise<boolean> {
     const keys = lockKeys(this.prefix, name);
-    const { reply, sentAt } = await this.once('forceRelease', name, (session) => [
+    const { reply, sentAt, receivedAt } = await this.once('forceRelease', name, (session) => [
       this.instance,
       this.router.wireOf(keys, session),
     ]);
-    if (reply.startsWith(ReplyCode.GRANTED)) this.queueOf(name).takeReplied(reply, sentAt);
+    if (reply.startsWith(ReplyCode.GRANTED)) {
+      this.queueOf(name).takeReplied(reply, sentAt, receivedAt);
+    }
     if (wantsSweep(reply)) this.queueOf(name).sweepSoon();
     return !reply.startsWith(ReplyCode.NOT_YOURS);
   }
@@ -130,10 +138,13 @@ export class RedisLockStrategy extends LockStrategy {
     this.renewal.close();
     this.eachQueue((queue) => void queue.close());
     const until = this.clock.now() + LAST_WORDS;
-    await this.until(() => [...this.queues.values()].every((queue) => queue.session === undefined), until);
+    const isSilent = (queue: LocalQueue): boolean => queue.isIdle || queue.session === undefined;
+    await this.until(() => [...this.queues.values()].every(isSilent), until);
     this.router.close();
     this.eachQueue((queue) => queue.forget());
     this.queues.clear();
+    this.idleQueues.clear();
+    this.waitLimits.close();
   }
 
   private routerUser(): RouterUser {
@@ -155,24 +166,35 @@ export class RedisLockStrategy extends LockStrategy {
   }
 
   private queueOf(name: string): LocalQueue {
-    return this.queueFor(lockKeys(this.prefix, name), name);
+    return this.queueFor(stateKey(this.prefix, name), name);
   }
 
-  private queueFor(keys: LockKeys, name: string): LocalQueue {
-    let queue = this.queues.get(keys.state);
+  private queueFor(state: string, name: string): LocalQueue {
+    let queue = this.queues.get(state);
     if (queue === undefined) {
-      queue = new LocalQueue(name, keys, this.owner);
-      this.queues.set(keys.state, queue);
+      queue = new LocalQueue(name, keysOfState(state), this.owner);
+      this.queues.set(state, queue);
+    } else {
+      this.idleQueues.delete(queue);
     }
     return queue;
   }
 
+  /** Kept for the next call: to make a queue costs more than a lock that is free. */
+  private rest(queue: LocalQueue): void {
+    if (this.queues.get(queue.keys.state) !== queue) return;
+    this.idleQueues.add(queue);
+    if (this.idleQueues.size <= MOST_IDLE_QUEUES) return;
+    const [oldest] = this.idleQueues;
+    if (oldest === undefined) return;
+    this.idleQueues.delete(oldest);
+    this.queues.delete(oldest.keys.state);
+  }
+
   private receive(message: string): void {
     const { key, body } = messageOf(message);
-    const known = this.queues.get(key);
-    if (known !== undefined) known.receive(body);
     // A grant that nobody here asked for (any more) is taken all the same, and so handed on.
-    else if (body.startsWith(ReplyCode.GRANTED)) this.queueFor(keysOfState(key), key).receive(body);
+    if (this.queues.has(key) || body.startsWith(ReplyCode.GRANTED)) this.queueFor(key, key).receive(body);
   }
 
   private eachQueue(visit: (queue: LocalQueue) => void): void {
@@ -184,7 +206,7 @@ export class RedisLockStrategy extends LockStrategy {
     script: ScriptName,
     name: string,
     args: (session: Session) => readonly string[],
-  ): Promise<{ readonly reply: string; readonly sentAt: number }> {
+  ): Promise<{ readonly reply: string; readonly sentAt: number; readonly receivedAt: number }> {
     await this.router.start();
     const keys = lockKeys(this.prefix, name);
     const session = this.router.linkOf(keys)?.session;
@@ -194,7 +216,7 @@ export class RedisLockStrategy extends LockStrategy {
         script,
         keys: [keys.state, keys.queue],
         args: args(session),
-        replied: (reply, sentAt) => resolve({ reply, sentAt }),
+        replied: (reply, sentAt, receivedAt) => resolve({ reply, sentAt, receivedAt }),
         failed: (cause) => {
           if (cause instanceof RedirectedError) this.router.refresh();
           reject(this.unavailable(name, cause));

@@ -1,4 +1,4 @@
-import { ReplyCode, sixteenDigits, wantsSweep } from './replies.js';
+import { ReplyCode, wantsSweep } from './replies.js';
 import type { QueueSending, Session } from './session.js';
 import type { LocalClock } from './local-clock.js';
 import type { LockKeys } from './lock-keys.js';
@@ -11,14 +11,15 @@ export interface ReleaseHost {
   wireOf(session: Session): string;
   send(sending: QueueSending): boolean;
   /** The lock went on to other places of this instance. */
-  takeReplied(reply: string, sentAt: number): void;
+  takeReplied(reply: string, sentAt: number, receivedAt: number): void;
   sweepSoon(): void;
   retrySoon(): void;
   forgetIfIdle(): void;
 }
 
 interface Release {
-  readonly token: number;
+  /** 16 digits. */
+  readonly token: string;
   /** Local time until which the lock has to stay closed (`holdAtLeast`), or 0. */
   readonly closedUntil: number;
   attempts: number;
@@ -30,7 +31,7 @@ const MOST_ATTEMPTS = 100;
 
 /** The grants of one lock that are being given back: each is told to Redis until Redis has answered. */
 export class Releases {
-  private readonly outstanding = new Map<number, Release>();
+  private readonly outstanding = new Map<string, Release>();
 
   constructor(private readonly host: ReleaseHost) {}
 
@@ -42,7 +43,7 @@ export class Releases {
    * Gives a grant back. Resolves when Redis knows; or when the connection is lost (a silent one is soon) or Redis answers
    * with an error, for that is none of finished work, and the release is sent again by itself.
    */
-  add(token: number, holdLeft: number): Promise<void> {
+  add(token: string, holdLeft: number): Promise<void> {
     return new Promise((resolve) => {
       const closedUntil = holdLeft > 0 ? this.host.clock.now() + holdLeft : 0;
       const release: Release = { token, closedUntil, attempts: 0, done: resolve };
@@ -64,17 +65,17 @@ export class Releases {
   private send(release: Release): void {
     const { session, keys, instance, clock } = this.host;
     if (session === undefined) return release.done();
-    const args = [sixteenDigits(release.token) + instance, this.host.wireOf(session)];
-    const closedFor = Math.ceil(release.closedUntil - clock.now());
+    const args = [release.token + instance, this.host.wireOf(session)];
+    const closedFor = release.closedUntil === 0 ? 0 : Math.ceil(release.closedUntil - clock.now());
     if (closedFor > 0) args.push(String(closedFor));
     release.attempts += 1;
     const sent = this.host.send({
       script: 'release',
-      keys: [keys.state, keys.queue],
+      keys: keys.both,
       args,
-      replied: (reply, sentAt) => {
+      replied: (reply, sentAt, receivedAt) => {
         this.forget(release);
-        if (reply.startsWith(ReplyCode.GRANTED)) this.host.takeReplied(reply, sentAt);
+        if (reply.startsWith(ReplyCode.GRANTED)) this.host.takeReplied(reply, sentAt, receivedAt);
         if (wantsSweep(reply)) this.host.sweepSoon();
         this.host.forgetIfIdle();
       },

@@ -28,6 +28,8 @@ export interface GrantNote {
   readonly ends: number;
   /** The token of the first place; the i-th one has `token + i * block`. */
   readonly token: number;
+  /** The same as the scripts write it: 16 digits. */
+  readonly tokenText: string;
   readonly lease: number;
   readonly block: number;
   readonly seqs: readonly number[];
@@ -64,10 +66,12 @@ export function grantOf(reply: string): GrantNote {
   return parseGrant(reply.slice(2));
 }
 
+const NO_TICKETS: readonly TicketNote[] = [];
+
 /** The tickets of a GRANTED or QUEUED reply of `acquire`. */
 export function ticketsOf(reply: string): readonly TicketNote[] {
+  if (reply.endsWith(';')) return NO_TICKETS;
   const list = reply.slice(reply.lastIndexOf(';') + 1);
-  if (list === '') return [];
   return list.split(',').map((item) => {
     const [seq, ticket] = item.split(':');
     return { seq: Number(seq), ticket: Number(ticket) };
@@ -113,10 +117,12 @@ function parseGrant(text: string): GrantNote {
   const afterTerms = text.indexOf(';', colon);
   const end = text.indexOf(';', afterTerms + 1);
   const seqs = text.slice(afterTerms + 1, end < 0 ? undefined : end);
+  const tokenText = text.slice(26, 42);
   return {
     now: Number(text.slice(0, 13)),
     ends: Number(text.slice(13, 26)),
-    token: Number(text.slice(26, 42)),
+    token: Number(tokenText),
+    tokenText,
     lease: Number(text.slice(42, colon)),
     block: Number(text.slice(colon + 1, afterTerms)),
     seqs: seqs.includes(',') ? seqs.split(',').map(Number) : [Number(seqs)],

@@ -1,6 +1,8 @@
-import { Command, type Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { LocalClock } from './local-clock.js';
+import { Packets } from './packets.js';
 import { RedisClock } from './redis-clock.js';
+import { ScriptCommand } from './script-command.js';
 import { SCRIPTS } from './scripts/scripts.generated.js';
 import type { ServerFacts } from './server-facts.js';
 
@@ -32,7 +34,8 @@ export interface Sending {
   readonly args: readonly string[];
   /** For a lock whose slot is on its way to this server: see {@link RedirectedError.askAt}. */
   readonly asking?: boolean;
-  replied(reply: string, sentAt: number): void;
+  /** Both times are of the local clock. */
+  replied(reply: string, sentAt: number, receivedAt: number): void;
   failed(error: Error): void;
   /** Asked before the script is sent a second time, because Redis did not know it: false drops it. */
   wanted?(): boolean;
@@ -40,16 +43,13 @@ export interface Sending {
 
 /** What a lock sends: its answers, and what became of the rest. */
 export interface QueueSending extends Pick<Sending, 'script' | 'keys' | 'args' | 'wanted'> {
-  /** `current`: nothing was lost or redirected since it was sent. */
-  replied(reply: string, sentAt: number, session: Session, current: boolean): void;
+  /** Both times are of the local clock. `current`: nothing was lost or redirected since it was sent. */
+  replied(reply: string, sentAt: number, receivedAt: number, session: Session, current: boolean): void;
   /** Redis answered with an error. */
   failed(error: Error): void;
   /** It was lost on the way, or the server does not serve the lock; the lock says again what it still wants. */
   lost?(error: Error): void;
 }
-
-/** Without a bound the client and the server fall into lock-step: one writes while the other waits. */
-const COMMANDS_A_PACKET = 16;
 
 /** A server that owes an answer and is silent for this long is given up: a half-open connection never says so itself. */
 const LONGEST_SILENCE = 2_000;
@@ -73,20 +73,21 @@ interface Subscription {
 export class Session {
   readonly clock = new RedisClock();
   private ended = false;
-  private sentThisTick = 0;
   private outstanding = 0;
   private heardAt = 0;
   private silence: NodeJS.Timeout | undefined;
+  private readonly packets: Packets;
   private readonly subscriptions = new Map<string, Subscription>();
   private tidying: NodeJS.Timeout | undefined;
 
   constructor(
     readonly facts: ServerFacts,
-    private readonly commands: Redis,
-    private readonly inbox: Redis,
+    private readonly commandConnection: Redis,
+    private readonly inboxConnection: Redis,
     private readonly localClock: LocalClock,
     private readonly lost: (reason: Error) => void,
   ) {
+    this.packets = new Packets(commandConnection);
     for (const connection of this.connections) {
       connection.once('close', () => this.end(new Error('the connection to Redis was closed')));
     }
@@ -97,17 +98,24 @@ export class Session {
   }
 
   get connections(): readonly Redis[] {
-    return this.inbox === this.commands ? [this.commands] : [this.commands, this.inbox];
+    const { commandConnection, inboxConnection } = this;
+    return inboxConnection === commandConnection ? [commandConnection] : [commandConnection, inboxConnection];
+  }
+
+  /** For what is not a script: it goes out after the scripts that were sent before it. */
+  private get commands(): Redis {
+    this.packets.flush();
+    return this.commandConnection;
+  }
+
+  private get inbox(): Redis {
+    this.packets.flush();
+    return this.inboxConnection;
   }
 
   /** Runs a script by its hash, and once more by its text when Redis does not know it (any more). */
   run(sending: Sending): void {
-    const { sha } = SCRIPTS[sending.script];
-    this.send('evalsha', sha, sending, (error) => {
-      if (!error.message.startsWith('NOSCRIPT')) return sending.failed(error);
-      if (sending.wanted?.() === false) return sending.failed(error);
-      this.send('eval', SCRIPTS[sending.script].source, sending, (second) => sending.failed(second));
-    });
+    this.send('evalsha', sending);
   }
 
   /** How many replicas have all that this connection wrote so far. Blocks the connection meanwhile. */
@@ -186,29 +194,31 @@ export class Session {
     for (const connection of this.connections) disconnect(connection);
   }
 
-  private send(name: string, script: string, sending: Sending, refused: (error: Error) => void): void {
+  private send(how: 'evalsha' | 'eval', sending: Sending): void {
+    const { sha, source } = SCRIPTS[sending.script];
+    const { keys } = sending;
     const sentAt = this.localClock.now();
-    const args = [script, String(sending.keys.length), ...sending.keys, ...sending.args];
-    const command = new Command(name, args, { replyEncoding: 'utf8' });
+    const script = how === 'eval' ? source : sha;
+    const command = new ScriptCommand(how, [script, String(keys.length), ...keys, ...sending.args]);
     this.expectAnswer(sentAt);
-    this.gather();
     if (sending.asking === true) void this.commands.call('ASKING').catch(() => undefined);
-    (this.commands.sendCommand(command) as Promise<string>).then(
+    (this.commandConnection.sendCommand(command, this.packets) as Promise<string>).then(
       (reply) => {
-        this.heard();
-        if (!this.ended) sending.replied(reply, sentAt);
+        const receivedAt = this.heard();
+        if (!this.ended) sending.replied(reply, sentAt, receivedAt);
       },
       (error: Error) => {
         this.heard();
-        this.fail(error, sending, refused);
+        this.fail(how, error, sending);
       },
     );
   }
 
-  private fail(error: Error, sending: Sending, refused: (error: Error) => void): void {
+  private fail(how: 'evalsha' | 'eval', error: Error, sending: Sending): void {
     if (isRedirection(error)) return sending.failed(new RedirectedError(error.message));
     const failure = this.broken(error);
-    if (failure === error) refused(error);
+    const isUnknown = failure === error && error.message.startsWith('NOSCRIPT');
+    if (how === 'evalsha' && isUnknown && sending.wanted?.() !== false) this.send('eval', sending);
     else sending.failed(failure);
   }
 
@@ -236,35 +246,16 @@ export class Session {
     }
   }
 
-  /**
-   * Node's side of a command is mostly its packet. The first of a tick goes out at once, the others travel together
-   * when the tick ends.
-   */
-  private gather(): void {
-    const { stream } = this.commands;
-    this.sentThisTick += 1;
-    if (this.sentThisTick === 1) {
-      process.nextTick(() => {
-        if (this.sentThisTick > 1) this.commands.stream.uncork();
-        this.sentThisTick = 0;
-      });
-    } else if (this.sentThisTick === 2) {
-      stream.cork();
-    } else if (this.sentThisTick % COMMANDS_A_PACKET === 0) {
-      stream.uncork();
-      stream.cork();
-    }
-  }
-
   private expectAnswer(now: number): void {
     this.outstanding += 1;
     if (this.outstanding === 1) this.heardAt = now;
     this.silence ??= setTimeout(() => this.listen(), LONGEST_SILENCE);
   }
 
-  private heard(): void {
+  private heard(): number {
     this.outstanding -= 1;
     this.heardAt = this.localClock.now();
+    return this.heardAt;
   }
 
   private listen(): void {

@@ -15,11 +15,18 @@ export interface SweepHost {
   /** How long this instance itself has the lock; undefined when it has not. */
   readonly grantRemaining: number | undefined;
   /** The lock went to places of this instance. */
-  takeReplied(reply: string, sentAt: number): void;
+  takeReplied(reply: string, sentAt: number, receivedAt: number): void;
   ask(places: readonly Place[]): void;
   /** The server has dropped the inbox. */
   queueAgain(): void;
   forgetIfIdle(): void;
+}
+
+/** When and where a sweep was sent and answered. */
+interface Exchange {
+  readonly sentAt: number;
+  readonly receivedAt: number;
+  readonly session: Session;
 }
 
 /** Milliseconds before the next look when Redis answered with an error. */
@@ -33,6 +40,11 @@ export class Sweeping {
 
   constructor(private readonly host: SweepHost) {
     this.timer = new SweepTimer(host.clock, () => this.sweep());
+  }
+
+  /** Whether Redis waits to be told to go on. */
+  get hasMore(): boolean {
+    return this.more;
   }
 
   /** Looks again when the lease that Redis told of must be over. */
@@ -70,11 +82,11 @@ export class Sweeping {
     route.inFlight += 1;
     route.send({
       script: 'sweep',
-      keys: [keys.state, keys.queue],
+      keys: keys.both,
       args: [instance + (first?.cancelled ?? ''), route.wireOf(session)],
-      replied: (reply, sentAt, _session, current) => {
+      replied: (reply, sentAt, receivedAt, _session, current) => {
         if (current) route.inFlight -= 1;
-        this.onSwept(reply, sentAt, first, session);
+        this.onSwept(reply, { sentAt, receivedAt, session }, first);
         this.host.forgetIfIdle();
       },
       failed: () => {
@@ -85,16 +97,16 @@ export class Sweeping {
     });
   }
 
-  private onSwept(reply: string, sentAt: number, first: Place | undefined, session: Session): void {
+  private onSwept(reply: string, { sentAt, receivedAt, session }: Exchange, first: Place | undefined): void {
     const { host } = this;
     const granted = reply.startsWith(ReplyCode.GRANTED);
-    if (granted) host.takeReplied(reply, sentAt);
+    if (granted) host.takeReplied(reply, sentAt, receivedAt);
     const queued = [...host.places.values()].filter((place) => place.state === 'queued');
     // Whoever else is queued here needs a next look, also when the one for whom this was is gone.
     if (queued.length > 0) this.watch(heldOf(reply), queued);
     if (granted) return;
     const watched = watchedOf(reply);
-    session.clock.observe(watched.now, sentAt, host.clock.now());
+    session.clock.observe(watched.now, sentAt, receivedAt);
     if (wantsSweep(reply)) this.soon();
     if (first === undefined || host.places.get(first.seq) !== first) return;
     // Messages would not arrive: with a new session everything is subscribed and asked for again.

@@ -1,39 +1,42 @@
 import type { LockRequest, StrategyLease } from '../../locking/lock-strategy.js';
-import type { Place } from './place.js';
+import type { Place, Turn } from './place.js';
 
-/** setTimeout takes no more. Who waits for 24 days waits for ever. */
-const LONGEST_TIMER = 2_147_483_647;
+/** Who a call waits at. */
+export interface WaiterHost {
+  /** The call waited for as long as it wanted to. */
+  timedOut(waiter: Waiter): void;
+  /** The call's signal has aborted. */
+  aborted(waiter: Waiter): void;
+  /** Its wait is over, in whatever way. */
+  settled(waiter: Waiter): void;
+}
 
 /**
- * How long a call that does not want to wait, gives Redis to answer. It is no wait for the lock: without a connection
- * it fails at once.
+ * One call that wants the lock. Settled once: by its lease, or by what ended its wait. In strict order it has a turn,
+ * and so a place, of its own.
  */
-const ANSWER_LIMIT = 1_000;
-
-/** One call that wants the lock. Settled once: by its lease, or by what ended its wait. */
-export class Waiter {
+export class Waiter implements Turn {
   readonly promise: Promise<StrategyLease>;
   /** Its place in Redis' queue, where it has one of its own. */
   place: Place | undefined;
   private resolve!: (lease: StrategyLease) => void;
   private rejectPromise!: (error: unknown) => void;
-  private timer: NodeJS.Timeout | undefined;
+  private abort: (() => void) | undefined;
   private done = false;
-  private readonly abort = (): void => this.onAbort(this);
 
   constructor(
     readonly request: LockRequest,
     readonly startedAt: number,
-    private readonly onTimeout: (waiter: Waiter) => void,
-    private readonly onAbort: (waiter: Waiter) => void,
+    private readonly host: WaiterHost,
   ) {
     this.promise = new Promise((resolve, reject) => {
       this.resolve = resolve;
       this.rejectPromise = reject;
     });
-    const limit = request.waitTime === 0 ? ANSWER_LIMIT : request.waitTime;
-    if (limit <= LONGEST_TIMER) this.timer = setTimeout(() => this.onTimeout(this), limit);
-    request.signal?.addEventListener('abort', this.abort, { once: true });
+    const { signal } = request;
+    if (signal === undefined) return;
+    this.abort = () => host.aborted(this);
+    signal.addEventListener('abort', this.abort, { once: true });
   }
 
   get waits(): boolean {
@@ -42,6 +45,21 @@ export class Waiter {
 
   get settled(): boolean {
     return this.done;
+  }
+
+  get wanted(): boolean {
+    return !this.done;
+  }
+
+  next(): Waiter | undefined {
+    return this.done ? undefined : this;
+  }
+
+  /** It is settled by being served. */
+  take(): void {}
+
+  timeOut(): void {
+    this.host.timedOut(this);
   }
 
   grant(lease: StrategyLease): void {
@@ -57,7 +75,7 @@ export class Waiter {
 
   private settle(): void {
     this.done = true;
-    clearTimeout(this.timer);
-    this.request.signal?.removeEventListener('abort', this.abort);
+    this.host.settled(this);
+    if (this.abort !== undefined) this.request.signal?.removeEventListener('abort', this.abort);
   }
 }

@@ -1,22 +1,6 @@
 import type { Turn } from './place.js';
 import type { Waiter } from './waiter.js';
 
-/** A place for one call: strict order. */
-export class OwnTurn implements Turn {
-  constructor(private readonly waiter: Waiter) {}
-
-  get wanted(): boolean {
-    return !this.waiter.settled;
-  }
-
-  next(): Waiter | undefined {
-    return this.waiter.settled ? undefined : this.waiter;
-  }
-
-  /** It is settled by being served. */
-  take(): void {}
-}
-
 /** With `bypass`: all calls of this instance that wait for one lock, in their order, whatever place serves them. */
 export class LocalTurns implements Turn {
   private readonly waiters = new Set<Waiter>();

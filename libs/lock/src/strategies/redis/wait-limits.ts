@@ -1,0 +1,79 @@
+import type { LocalClock } from './local-clock.js';
+import type { Waiter } from './waiter.js';
+
+/** setTimeout takes no more. Who waits for 24 days waits for ever. */
+const LONGEST_TIMER = 2_147_483_647;
+
+/**
+ * How long a call that does not want to wait gives Redis to answer. It is no wait for the lock: without a connection it
+ * fails at once.
+ */
+const ANSWER_LIMIT = 1_000;
+
+/**
+ * Ends the waits of one instance when their time is over, by one timer for all: most waits are short, and a timer for each
+ * would cost a lock more than the rest of its wait.
+ */
+export class WaitLimits {
+  /** Calls that wait equally long, in the order in which they began, and so in which they end. */
+  private readonly queues = new Map<number, Set<Waiter>>();
+  private timer: NodeJS.Timeout | undefined;
+  private dueAt = Infinity;
+
+  constructor(private readonly clock: LocalClock) {}
+
+  add(waiter: Waiter): void {
+    const limit = limitOf(waiter);
+    if (limit > LONGEST_TIMER) return;
+    const queue = this.queues.get(limit);
+    if (queue === undefined) this.queues.set(limit, new Set([waiter]));
+    else queue.add(waiter);
+    this.wakeAt(waiter.startedAt + limit);
+  }
+
+  /** The timer is left as it is and finds nothing to do. */
+  remove(waiter: Waiter): void {
+    this.queues.get(limitOf(waiter))?.delete(waiter);
+  }
+
+  /** Stops the timer for good. */
+  close(): void {
+    this.queues.clear();
+    this.rest();
+  }
+
+  private wakeAt(time: number): void {
+    if (time >= this.dueAt) return;
+    clearTimeout(this.timer);
+    this.dueAt = time;
+    this.timer = setTimeout(() => this.tick(), Math.max(Math.ceil(time - this.clock.now()), 1));
+  }
+
+  private rest(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    this.dueAt = Infinity;
+  }
+
+  private tick(): void {
+    this.rest();
+    const now = this.clock.now();
+    for (const [limit, waiters] of this.queues) {
+      for (const waiter of waiters) {
+        const endsAt = waiter.startedAt + limit;
+        if (endsAt > now) {
+          this.wakeAt(endsAt);
+          break;
+        }
+        waiters.delete(waiter);
+        waiter.timeOut();
+      }
+      if (waiters.size === 0) this.queues.delete(limit);
+    }
+  }
+}
+
+/** Whole milliseconds, so that there are few different ones. */
+function limitOf({ request: { waitTime } }: Waiter): number {
+  return waitTime === 0 ? ANSWER_LIMIT : Math.ceil(waitTime);
+}
