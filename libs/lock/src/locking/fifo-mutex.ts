@@ -11,7 +11,8 @@ export interface TurnRequest {
  */
 export class FifoMutex {
   private taken = false;
-  private readonly waiters = new Set<Waiter>();
+  /** Made when somebody has to wait: most turns are free. */
+  private waiters: Set<Waiter> | undefined;
 
   get isTaken(): boolean {
     return this.taken;
@@ -19,7 +20,7 @@ export class FifoMutex {
 
   /** How many wait. */
   get queueLength(): number {
-    return this.waiters.size;
+    return this.waiters?.size ?? 0;
   }
 
   /** Takes the turn if it is free and nobody waits. */
@@ -41,6 +42,7 @@ export class FifoMutex {
     if (waitTime <= 0) return Promise.resolve(false);
     return new Promise((resolve, reject) => {
       const waiter: Waiter = { settle: resolve, reject, stopListening: undefined, timer: undefined };
+      this.waiters ??= new Set();
       this.waiters.add(waiter);
       if (waitTime !== Infinity) {
         waiter.timer = setTimeout(() => {
@@ -61,7 +63,7 @@ export class FifoMutex {
 
   /** Hands the turn to the first who waits, or frees it. Only who has the turn may call it. */
   leave(): void {
-    const [next] = this.waiters;
+    const next = this.waiters?.values().next().value;
     if (next === undefined) {
       this.taken = false;
       return;
@@ -72,14 +74,14 @@ export class FifoMutex {
 
   /** Sends everybody who waits away. */
   rejectWaiters(reason: Error): void {
-    for (const waiter of this.waiters) {
+    for (const waiter of this.waiters ?? []) {
       this.forget(waiter);
       waiter.reject(reason);
     }
   }
 
   private forget(waiter: Waiter): void {
-    this.waiters.delete(waiter);
+    this.waiters?.delete(waiter);
     clearTimeout(waiter.timer);
     waiter.stopListening?.();
   }

@@ -1,4 +1,9 @@
-import { LockBusyError, LockConfigurationError, LockShutdownError } from '../../locking/lock-error.js';
+import {
+  LockBusyError,
+  LockConfigurationError,
+  LockLostError,
+  LockShutdownError,
+} from '../../locking/lock-error.js';
 import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
 import { memoryLock } from './memory-lock.js';
 
@@ -72,8 +77,20 @@ describe('the lock in memory', () => {
     await (await waiting[1])?.release();
   });
 
-  it('leaves a lock that is just being taken to who takes it', async () => {
+  it('takes a lock by force also from who has not seen yet that it has it, and lets one in', async () => {
     const taking = locks.acquire(request('stock:1'));
+    expect(await locks.forceRelease?.('stock:1')).toBe(true);
+    const next = await locks.acquire(request('stock:1', { waitTime: 0 }));
+    expect((await taking).signal.reason).toBeInstanceOf(LockLostError);
+    await (await taking).release();
+    await expect(locks.acquire(request('stock:1', { waitTime: 0 }))).rejects.toBeInstanceOf(LockBusyError);
+    await next.release();
+  });
+
+  it('leaves a lock that goes to the next one to who gets it', async () => {
+    const holder = await locks.acquire(request('stock:1'));
+    const taking = locks.acquire(request('stock:1'));
+    void holder.release();
     expect(await locks.forceRelease?.('stock:1')).toBe(false);
     await expect(locks.acquire(request('stock:1', { waitTime: 0 }))).rejects.toBeInstanceOf(LockBusyError);
     await (await taking).release();

@@ -32,18 +32,26 @@ export class MemoryLockStrategy extends LockStrategy {
     super();
   }
 
-  override async acquire(request: LockRequest): Promise<StrategyLease> {
-    const { name } = request;
-    if (this.shutDown !== undefined) throw this.refusal(name);
+  override acquire(request: LockRequest): Promise<StrategyLease> {
+    const { name, signal } = request;
+    if (this.shutDown !== undefined) return Promise.reject(this.refusal(name));
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
     const lock = this.lockOf(name);
+    // Most locks are free.
+    if (lock.turns.tryEnter()) return Promise.resolve(this.grant(lock, request.holdAtLeast));
+    return this.wait(request, lock);
+  }
+
+  private async wait(request: LockRequest, lock: MemoryLock): Promise<StrategyLease> {
+    const { name } = request;
     const askedAt = performance.now();
     let hasTurn = false;
     try {
       hasTurn = await lock.turns.enter(request);
     } finally {
-      if (!hasTurn) this.forgetIfIdle(name, lock);
+      if (!hasTurn) this.forgetIfIdle(lock);
     }
-    if (hasTurn) return this.grant(name, lock, request.holdAtLeast);
+    if (hasTurn) return this.grant(lock, request.holdAtLeast);
     throw new LockBusyError({
       key: name,
       strategy: this.name,
@@ -72,7 +80,7 @@ export class MemoryLockStrategy extends LockStrategy {
     // Without either the turn is on its way to the next holder, who did not have it yet: passed on twice, two would have it.
     if (lock?.holder === undefined && lock?.heldOver === undefined) return Promise.resolve(false);
     lock.holder?.lose('it was released by force');
-    this.handOn(name, lock);
+    this.handOn(lock);
     return Promise.resolve(true);
   }
 
@@ -87,39 +95,42 @@ export class MemoryLockStrategy extends LockStrategy {
     this.locks.clear();
   }
 
-  private grant(name: string, lock: MemoryLock, holdAtLeast: number): StrategyLease {
-    const earliestRelease = performance.now() + holdAtLeast;
-    this.lastToken += 1;
-    const lease = new MemoryLease(name, this.lastToken, () => {
-      lock.holder = undefined;
-      const holdOver = earliestRelease - performance.now();
-      if (holdAtLeast === 0 || holdOver <= 0) this.handOn(name, lock);
-      else lock.heldOver = this.later(holdOver, () => this.handOn(name, lock));
-      if (!this.hasHolders()) this.everythingReleased?.();
-    });
-    lock.holder = lease;
-    return lease;
+  /** A lease of this strategy is given back. */
+  giveBack(lock: MemoryLock, lease: MemoryLease): void {
+    lock.holder = undefined;
+    const holdOver = lease.closedUntil === 0 ? 0 : lease.closedUntil - performance.now();
+    if (holdOver <= 0) this.handOn(lock);
+    else lock.heldOver = this.later(holdOver, () => this.handOn(lock));
+    if (this.everythingReleased !== undefined && !this.hasHolders()) this.everythingReleased();
   }
 
-  private handOn(name: string, lock: MemoryLock): void {
-    clearTimeout(lock.heldOver);
+  private grant(lock: MemoryLock, holdAtLeast: number): StrategyLease {
+    this.lastToken += 1;
+    const closedUntil = holdAtLeast === 0 ? 0 : performance.now() + holdAtLeast;
+    lock.holder = new MemoryLease(lock, this.lastToken, closedUntil, this);
+    return lock.holder;
+  }
+
+  private handOn(lock: MemoryLock): void {
+    if (lock.heldOver !== undefined) clearTimeout(lock.heldOver);
     lock.heldOver = undefined;
     lock.holder = undefined;
     lock.turns.leave();
-    this.forgetIfIdle(name, lock);
+    this.forgetIfIdle(lock);
   }
 
   private lockOf(name: string): MemoryLock {
-    const existing = this.locks.get(name);
-    if (existing !== undefined) return existing;
-    const lock: MemoryLock = { turns: new FifoMutex(), holder: undefined, heldOver: undefined };
-    this.locks.set(name, lock);
+    let lock = this.locks.get(name);
+    if (lock === undefined) {
+      lock = { name, turns: new FifoMutex(), holder: undefined, heldOver: undefined };
+      this.locks.set(name, lock);
+    }
     return lock;
   }
 
   /** Keeps the map from growing with every key that was ever locked. */
-  private forgetIfIdle(name: string, lock: MemoryLock): void {
-    if (!lock.turns.isTaken && this.locks.get(name) === lock) this.locks.delete(name);
+  private forgetIfIdle(lock: MemoryLock): void {
+    if (!lock.turns.isTaken && this.locks.get(lock.name) === lock) this.locks.delete(lock.name);
   }
 
   private async waitForHolders(): Promise<void> {
@@ -153,6 +164,7 @@ export class MemoryLockStrategy extends LockStrategy {
 }
 
 interface MemoryLock {
+  readonly name: string;
   readonly turns: FifoMutex;
   holder: MemoryLease | undefined;
   /** Runs while a released lock is kept for its `holdAtLeast`. */
@@ -160,15 +172,25 @@ interface MemoryLock {
 }
 
 class MemoryLease implements StrategyLease {
-  readonly since = new Date();
+  private readonly takenAt = Date.now();
   private loss: AbortController | undefined;
   private over = false;
 
   constructor(
-    readonly name: string,
+    private readonly lock: MemoryLock,
     readonly token: number,
-    private readonly giveBack: () => void,
+    /** Milliseconds of the monotonic clock (`holdAtLeast`), or 0. */
+    readonly closedUntil: number,
+    private readonly strategy: MemoryLockStrategy,
   ) {}
+
+  get name(): string {
+    return this.lock.name;
+  }
+
+  get since(): Date {
+    return new Date(this.takenAt);
+  }
 
   /** Made when somebody asks: almost nobody does, and it costs more than the rest of the lock. */
   get signal(): AbortSignal {
@@ -200,7 +222,7 @@ class MemoryLease implements StrategyLease {
   release(): Promise<void> {
     if (!this.over) {
       this.over = true;
-      this.giveBack();
+      this.strategy.giveBack(this.lock, this);
     }
     return Promise.resolve();
   }
