@@ -129,6 +129,54 @@ const CAUGHT_AMONG_TASKS: readonly Catch[] = [
     by: 'gives the lock to the next',
     because: /the next gets the lock/,
   },
+  { flaw: 'forgets holdAtLeast', by: 'lets nobody in before holdAtLeast', because: /nobody gets in before/ },
+  {
+    flaw: 'aborts its signal when it releases',
+    by: 'lets nobody in before holdAtLeast',
+    because: /a release is no loss/,
+  },
+  { flaw: 'lets everybody in', by: 'runs a quick job once', because: /it runs once/ },
+  {
+    flaw: 'brings a lock back by a late extension',
+    by: 'is not brought back by an extension',
+    because: /in vain: all rounds end|free afterwards/,
+  },
+  {
+    flaw: 'aborts its signal when it releases',
+    by: 'is not brought back by an extension',
+    because: /a release is no loss/,
+  },
+  { flaw: 'lets everybody in', by: 'lets calls enter again', because: /nobody else gets in/ },
+  { flaw: 'lets everybody in', by: 'takes no call for one inside', because: /finds the lock busy/ },
+  { flaw: 'lets the holder in again', by: 'lets calls in one at a time', because: /one at a time/ },
+  { flaw: 'lets everybody in', by: 'takes several locks at once', because: /one of them is inside/ },
+  {
+    flaw: 'never gives a lock to the next',
+    by: 'takes several locks at once',
+    because: /all get both locks/,
+  },
+  {
+    flaw: 'has one lock for all names',
+    by: 'gives back what it got',
+    because: /names the lock that is busy/,
+  },
+  { flaw: 'lets everybody in', by: 'keeps a lock that was taken', because: /kept until the commit/ },
+  {
+    flaw: 'lets those who wait go on waiting when it shuts down',
+    by: 'sends those away',
+    because: /in vain: the wait ends/,
+  },
+  {
+    flaw: 'takes the lock from its holder when it shuts down',
+    by: 'sends those away',
+    because: /goes on holding/,
+  },
+  {
+    flaw: 'goes on listening to the signal of its caller',
+    by: 'keeps no listener',
+    because: /nothing listens/,
+  },
+  { flaw: 'remembers every lock', by: 'leaves neither holder', because: /nothing is left/ },
 ];
 
 const CAUGHT_AMONG_PROCESSES: readonly Catch[] = [
@@ -168,13 +216,18 @@ const CAUGHT_AMONG_PROCESSES: readonly Catch[] = [
     by: 'lets the next in after its holder was killed',
     because: /above the dead/,
   },
+  {
+    flaw: 'forgets holdAtLeast of a dead holder',
+    by: 'lets the next in after its holder was killed',
+    because: /kept for holdAtLeast/,
+  },
 ];
 
 /** What no strategy can break: the control without a lock, and what is checked before a strategy is asked. */
 const KEPT_BY_OTHERS = ['protects counters that lose', 'refuses names above'];
 
 /** Most flaws show only when our patience ends, and the reference is fast. */
-const IMPATIENCE = { process: 1_500, shared: 3_000 };
+const IMPATIENCE = { process: 1_000, shared: 2_500 };
 
 describe.each(['process', 'shared'] as const)('the contract suite on a correct strategy', (scope) => {
   const store = new ReferenceStore();
@@ -185,7 +238,7 @@ describe.each(['process', 'shared'] as const)('the contract suite on a correct s
   });
   afterAll(() => store.close());
 
-  describeLockStrategy(referenceSubject(scope, () => port));
+  describeLockStrategy(referenceSubject(scope, store, () => port));
 });
 
 describe('the contract suite', () => {
@@ -228,17 +281,23 @@ describe('the contract suite', () => {
     await expect(processes.close()).rejects.toThrow(/ends by itself/);
   });
 
+  it('rejects a strategy that goes on listening to its process', async () => {
+    store.flaw = 'goes on listening to its process';
+    await processes.processContenders(1);
+    await expect(processes.close()).rejects.toThrow(/no listener at its process[^]*SIGTERM/);
+  });
+
   it('is tried with a strategy that breaks it, for each of its cases and for each flaw', () => {
     const caught = [...CAUGHT_AMONG_TASKS, ...CAUGHT_AMONG_PROCESSES];
     const tried = [...KEPT_BY_OTHERS, ...caught.map(({ by }) => by)];
     const titles = CONTRACT_CASES.map(({ title }) => title);
     expect(titles.filter((title) => !tried.some((start) => title.startsWith(start)))).toEqual([]);
     const untried = FLAWS.filter((flaw) => !caught.some((one) => one.flaw === flaw));
-    expect(untried).toEqual(['leaves its connection open']);
+    expect(untried).toEqual(['goes on listening to its process', 'leaves its connection open']);
   });
 
   function arenaOf(scope: 'process' | 'shared'): Arena {
-    return new Arena({ ...referenceSubject(scope, () => port), patience: IMPATIENCE[scope] });
+    return new Arena({ ...referenceSubject(scope, store, () => port), patience: IMPATIENCE[scope] });
   }
 
   async function expectRejection(arena: Arena, { flaw, by, because }: Catch): Promise<void> {

@@ -1,6 +1,7 @@
 import { Redis as Redis5 } from 'ioredis5';
 import { redisLock } from 'nestjs-distributed-lock/redis';
 import { describeLockStrategy } from 'nestjs-distributed-lock/testing';
+import { locksIn } from './leftovers/redis-leftovers';
 import { startRedis, type RedisServer } from '../support/servers/redis-server';
 
 let server: RedisServer;
@@ -16,6 +17,7 @@ describeLockStrategy({
     const client = new Redis5(server.url);
     return { factory: redisLock({ client }), dispose: async () => client.disconnect() };
   },
+  leftovers: () => locksIn([server.url]),
   worker: {
     file: require.resolve('./redis-topologies.worker'),
     execArgv: ['--import', 'tsx'],

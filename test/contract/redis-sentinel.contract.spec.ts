@@ -1,5 +1,6 @@
 import { redisLock } from 'nestjs-distributed-lock/redis';
 import { describeLockStrategy } from 'nestjs-distributed-lock/testing';
+import { locksIn } from './leftovers/redis-leftovers';
 import { startSentinels, type SentinelTrio } from '../support/servers/redis-sentinel';
 
 let servers: SentinelTrio;
@@ -12,6 +13,7 @@ describeLockStrategy({
   name: 'redisLock behind Sentinel',
   traits: { scope: 'shared', order: 'strict', fencing: true },
   create: () => redisLock({ options: { sentinels: servers.addresses, name: servers.name } }),
+  leftovers: async () => locksIn([(await servers.master()).url]),
   worker: {
     file: require.resolve('./redis-topologies.worker'),
     execArgv: ['--import', 'tsx'],

@@ -1,5 +1,6 @@
 import { redisLock } from 'nestjs-distributed-lock/redis';
 import { describeLockStrategy } from 'nestjs-distributed-lock/testing';
+import { locksIn } from './leftovers/redis-leftovers';
 import { sharedRedis, type SharedServer } from '../support/servers/shared-server';
 
 let server: SharedServer;
@@ -12,6 +13,7 @@ describeLockStrategy({
   name: 'redisLock on one Redis',
   traits: { scope: 'shared', order: 'strict', fencing: true },
   create: () => redisLock({ url: server.url }),
+  leftovers: () => locksIn([server.url]),
   worker: {
     file: require.resolve('./redis.worker'),
     execArgv: ['--import', 'tsx'],

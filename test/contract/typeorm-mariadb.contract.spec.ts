@@ -1,5 +1,6 @@
 import { describeLockStrategy } from 'nestjs-distributed-lock/testing';
 import { startMariadb } from '../support/servers/mariadb-server';
+import { transactionsIn } from './leftovers/typeorm-leftovers';
 import { openDataSource, prepareDatabase } from '../support/typeorm/lock-data-source';
 import { typeormSetup } from './typeorm-setup';
 
@@ -17,6 +18,7 @@ describeLockStrategy({
   name: 'typeormLock on MariaDB',
   traits: { scope: 'shared', order: 'process', fencing: true },
   create: () => typeormSetup(url),
+  leftovers: () => transactionsIn(url),
   worker: {
     file: require.resolve('./typeorm.worker'),
     execArgv: ['--import', 'tsx'],

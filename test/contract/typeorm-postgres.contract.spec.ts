@@ -1,5 +1,6 @@
 import { describeLockStrategy } from 'nestjs-distributed-lock/testing';
 import { sharedPostgres, type SharedServer } from '../support/servers/shared-server';
+import { transactionsIn } from './leftovers/typeorm-leftovers';
 import { openDataSource, prepareDatabase } from '../support/typeorm/lock-data-source';
 import { typeormSetup } from './typeorm-setup';
 
@@ -20,6 +21,7 @@ describeLockStrategy({
   name: 'typeormLock on PostgreSQL',
   traits: { scope: 'shared', order: 'process', fencing: true },
   create: () => typeormSetup(url),
+  leftovers: () => transactionsIn(url),
   worker: {
     file: require.resolve('./typeorm.worker'),
     execArgv: ['--import', 'tsx'],

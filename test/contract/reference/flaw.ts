@@ -21,6 +21,10 @@ export const FLAWS = [
   'fails on spaces in names',
   'fails on long names',
   'says that it took a lock away when it did not',
+  'forgets holdAtLeast',
+  'forgets holdAtLeast of a dead holder',
+  'brings a lock back by a late extension',
+  'remembers every lock',
   // In the client
   'does not renew',
   'waits for ever',
@@ -41,6 +45,10 @@ export const FLAWS = [
   'extends what it has lost',
   'has no token',
   'claims an order that it has not',
+  'lets those who wait go on waiting when it shuts down',
+  'takes the lock from its holder when it shuts down',
+  'goes on listening to the signal of its caller',
+  'goes on listening to its process',
   'leaves its connection open',
 ] as const;
 

@@ -1,6 +1,8 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import {
   LockBusyError,
   LockLostError,
+  LockShutdownError,
   LockStrategy,
   LockUnavailableError,
   type LockInspection,
@@ -26,6 +28,10 @@ export function referenceLock(options: ReferenceLockOptions): LockStrategyFactor
 class ReferenceStrategy extends LockStrategy {
   override traits: LockTraits;
   private readonly store: StoreConnection;
+  private readonly shutDown = new AbortController();
+  private readonly waits = new Set<Promise<StoreReply>>();
+  private readonly held = new Set<ReferenceLease>();
+  private everythingReleased: () => void = () => undefined;
 
   constructor(
     private readonly strategy: string,
@@ -39,22 +45,32 @@ class ReferenceStrategy extends LockStrategy {
   override async connect(): Promise<void> {
     const flaw = await this.flaw();
     if (flaw === 'claims an order that it has not') this.traits = { ...this.traits, order: 'none' };
+    if (flaw === 'goes on listening to its process') process.on('SIGTERM', () => undefined);
   }
 
   override async acquire(request: LockRequest): Promise<StrategyLease> {
-    const { name, signal, ttl } = request;
+    const { name, signal, ttl, holdAtLeast } = request;
     const flaw = await this.flaw();
+    if (this.shutDown.signal.aborted) throw this.shutDown.signal.reason;
     if (flaw === 'fails on spaces in names' && name.includes(' ')) throw new Error('a space');
     if (flaw === 'fails on long names' && name.length > 1_000) throw new Error('too long');
     const waitTime = flawedWaitTime(request.waitTime, flaw);
     const askedAt = performance.now();
     if (flaw !== 'takes a lock although it was aborted before') signal?.throwIfAborted();
-    const acquire = this.store.ask({ do: 'acquire', name, duration: ttl, wait: waitTime > 0 });
-    const reply = await this.wait(request, waitTime, acquire, flaw);
+    const acquire = this.store.ask({ do: 'acquire', name, duration: ttl, holdAtLeast, wait: waitTime > 0 });
+    const wait = this.wait(request, waitTime, acquire, flaw);
+    this.waits.add(wait);
+    const reply = await wait.finally(() => this.waits.delete(wait));
     if (!reply.done) throw this.busy(name, performance.now() - askedAt, flaw);
     const token = flaw === 'has no token' ? undefined : reply.token;
     const sentAt = waitTime > 0 ? performance.now() : askedAt;
-    return new ReferenceLease(this.store, { name, token: reply.token ?? 0, ttl, sentAt, flaw }, token);
+    const terms = { name, token: reply.token ?? 0, ttl, sentAt, flaw };
+    const lease = new ReferenceLease(this.store, terms, token, () => {
+      this.held.delete(lease);
+      if (this.held.size === 0) this.everythingReleased();
+    });
+    this.held.add(lease);
+    return lease;
   }
 
   override async inspect(name: string): Promise<LockInspection> {
@@ -64,6 +80,17 @@ class ReferenceStrategy extends LockStrategy {
 
   override async forceRelease(name: string): Promise<boolean> {
     return (await this.store.ask({ do: 'forceRelease', name }).reply).done;
+  }
+
+  override async drain(): Promise<void> {
+    const flaw = await this.flaw();
+    const reason = new LockShutdownError('The application is shutting down.', { strategy: this.strategy });
+    if (flaw !== 'lets those who wait go on waiting when it shuts down') this.shutDown.abort(reason);
+    if (this.shutDown.signal.aborted) await Promise.allSettled(this.waits);
+    if (flaw === 'takes the lock from its holder when it shuts down') {
+      await Promise.all([...this.held].map((lease) => lease.release()));
+    }
+    if (this.held.size > 0) await new Promise<void>((resolve) => (this.everythingReleased = resolve));
   }
 
   override async close(): Promise<void> {
@@ -78,12 +105,16 @@ class ReferenceStrategy extends LockStrategy {
     flaw: Flaw | undefined,
   ): Promise<StoreReply> {
     if (waitTime <= 0) return reply;
-    const ends = new Promise<'timed out' | 'aborted'>((resolve) => {
+    const over = new AbortController();
+    const ends = new Promise<'timed out' | 'aborted' | 'shut down'>((resolve) => {
       if (waitTime !== Infinity) setTimeout(resolve, waitTime, 'timed out').unref();
+      const listen = { once: true, signal: over.signal };
+      this.shutDown.signal.addEventListener('abort', () => resolve('shut down'), listen);
       if (flaw === 'does not hear an abort') return;
-      signal?.addEventListener('abort', () => resolve('aborted'), { once: true });
+      signal?.addEventListener('abort', () => resolve('aborted'), listen);
     });
     const first = await Promise.race([reply, ends]);
+    if (flaw !== 'goes on listening to the signal of its caller') over.abort();
     if (typeof first !== 'string') return first;
     const leaves = `leaves its place in the queue behind when it ${first === 'aborted' ? 'is aborted' : 'gives up'}`;
     if (flaw !== leaves) {
@@ -91,6 +122,7 @@ class ReferenceStrategy extends LockStrategy {
       // The grant was under way.
       if (!cancelled) await this.store.ask({ do: 'release', name, token: (await reply).token }).reply;
     }
+    if (first === 'shut down') throw this.shutDown.signal.reason;
     if (first === 'aborted' && flaw !== 'takes an abort for a time-out') throw signal?.reason;
     return { id, done: false };
   }
@@ -122,6 +154,9 @@ interface LeaseTerms {
   readonly flaw: Flaw | undefined;
 }
 
+/** How late a late extension is, in milliseconds. */
+const LATE = 5;
+
 let releases = 0;
 
 class ReferenceLease implements StrategyLease {
@@ -136,6 +171,7 @@ class ReferenceLease implements StrategyLease {
     private readonly store: StoreConnection,
     private readonly terms: LeaseTerms,
     readonly token: number | undefined,
+    private readonly onOver: () => void,
   ) {
     const { name, ttl, sentAt, flaw } = terms;
     this.name = name;
@@ -158,6 +194,7 @@ class ReferenceLease implements StrategyLease {
     if (this.isOver && flaw !== 'extends what it has lost') throw this.lostError();
     const sentAt = performance.now();
     const lease = Math.max(duration, this.terms.ttl);
+    if (flaw === 'brings a lock back by a late extension') await pause(LATE);
     const { done } = await this.store.ask({ do: 'extend', name, token, duration: lease }).reply;
     if (done) return this.lastUntil(sentAt + lease);
     if (flaw === 'extends what it has lost') return;
@@ -194,6 +231,7 @@ class ReferenceLease implements StrategyLease {
     this.isOver = true;
     clearInterval(this.renewal);
     clearTimeout(this.end);
+    this.onOver();
   }
 
   private lostError(): Error {

@@ -10,6 +10,8 @@ export interface StoreCommand {
   readonly name: string;
   /** With `acquire` the lease, with `extend` the time that it has to last. */
   readonly duration?: number;
+  /** With `acquire` how long nobody else gets the lock, whatever happens. */
+  readonly holdAtLeast?: number;
   /** With `acquire` whether to wait. */
   readonly wait?: boolean;
   readonly token?: number;
@@ -29,10 +31,20 @@ interface Waiter {
   readonly id: number;
   readonly client: Socket;
   readonly lease: number;
+  readonly holdAtLeast: number;
+}
+
+interface Holder {
+  /** Undefined once it was released, and is kept for its `holdAtLeast`. */
+  token: number | undefined;
+  readonly client: Socket;
+  /** When somebody else may have the lock, at the earliest. */
+  readonly keptUntil: number;
+  lapse: NodeJS.Timeout | undefined;
 }
 
 interface LockState {
-  holder: { readonly token: number; readonly client: Socket; lapse: NodeJS.Timeout | undefined } | undefined;
+  holder: Holder | undefined;
   readonly queue: Waiter[];
 }
 
@@ -48,6 +60,11 @@ export class ReferenceStore {
 
   constructor(public flaw?: Flaw) {
     this.server = createServer((client) => this.serve(client));
+  }
+
+  /** The locks that it knows of: those that somebody holds or waits for. */
+  get names(): readonly string[] {
+    return [...this.locks.keys()];
   }
 
   async open(): Promise<number> {
@@ -68,8 +85,10 @@ export class ReferenceStore {
     this.clients.add(client);
     client.on('close', () => this.forget(client));
     onLine(client, (line) => {
-      const command = JSON.parse(line) as StoreCommand;
-      const reply = this.answer({ ...command, name: this.nameOf(command.name) }, client);
+      const sent = JSON.parse(line) as StoreCommand;
+      const command = { ...sent, name: this.nameOf(sent.name) };
+      const reply = this.answer(command, client);
+      this.forgetIfIdle(command.name);
       if (reply !== undefined) this.reply(client, { id: command.id, ...reply });
     });
   }
@@ -81,7 +100,7 @@ export class ReferenceStore {
       case 'cancel':
         return this.cancel(command);
       case 'extend':
-        return { done: this.extend(command) };
+        return { done: this.extend(command, client) };
       case 'release':
         return { done: this.release(command) };
       case 'forceRelease':
@@ -93,21 +112,23 @@ export class ReferenceStore {
         return { done: true, flaw: this.flaw };
       case 'inspect': {
         const lock = this.lockOf(command.name);
-        return { done: lock.holder !== undefined, token: lock.holder?.token, waiters: lock.queue.length };
+        const { holder, queue } = lock;
+        return { done: holder !== undefined, token: holder?.token, waiters: queue.length };
       }
     }
   }
 
   private acquire(
-    { id, name, duration = 0, wait }: StoreCommand,
+    { id, name, duration = 0, holdAtLeast = 0, wait }: StoreCommand,
     client: Socket,
   ): Omit<StoreReply, 'id'> | undefined {
     const lock = this.lockOf(name);
+    const waiter: Waiter = { id, client, lease: duration, holdAtLeast };
     const again = this.flaw === 'lets the holder in again' && lock.holder?.client === client;
     if (this.flaw === 'lets everybody in' || again) return { done: true, token: this.nextToken() };
-    if (lock.holder === undefined) return { done: true, token: this.grant(name, lock, client, duration) };
+    if (lock.holder === undefined) return { done: true, token: this.grant(name, lock, waiter) };
     if (wait !== true) return { done: false };
-    lock.queue.push({ id, client, lease: duration });
+    lock.queue.push(waiter);
     return undefined;
   }
 
@@ -118,9 +139,12 @@ export class ReferenceStore {
     return { done: place >= 0 };
   }
 
-  private extend({ name, token, duration = 0 }: StoreCommand): boolean {
+  private extend({ id, name, token, duration = 0 }: StoreCommand, client: Socket): boolean {
     const lock = this.lockOf(name);
     if (this.flaw === 'extends a lease for whoever asks') return true;
+    if (this.flaw === 'brings a lock back by a late extension' && lock.holder === undefined) {
+      this.grant(name, lock, { id, client, lease: duration, holdAtLeast: 0 });
+    }
     if (lock.holder === undefined || lock.holder.token !== token) return false;
     clearTimeout(lock.holder.lapse);
     lock.holder.lapse = this.lapseAfter(duration, name, lock);
@@ -130,7 +154,7 @@ export class ReferenceStore {
   private release({ name, token }: StoreCommand): boolean {
     const lock = this.lockOf(name);
     const isTheirs = lock.holder?.token === token || this.flaw === 'takes back a lock from whoever holds it';
-    if (isTheirs) this.handOn(name, lock);
+    if (isTheirs) this.handOnInTime(name, lock);
     return isTheirs;
   }
 
@@ -141,28 +165,40 @@ export class ReferenceStore {
     return true;
   }
 
-  private grant(name: string, lock: LockState, client: Socket, lease: number): number {
+  private grant(name: string, lock: LockState, { client, lease, holdAtLeast }: Waiter): number {
     const token = this.nextToken();
-    lock.holder = { token, client, lapse: this.lapseAfter(lease, name, lock) };
+    const keptUntil = performance.now() + holdAtLeast;
+    lock.holder = { token, client, keptUntil, lapse: this.lapseAfter(lease, name, lock) };
     return token;
+  }
+
+  private handOnInTime(name: string, lock: LockState): void {
+    const left = (lock.holder?.keptUntil ?? 0) - performance.now();
+    if (lock.holder === undefined || left <= 0 || this.flaw === 'forgets holdAtLeast') {
+      return this.handOn(name, lock);
+    }
+    clearTimeout(lock.holder.lapse);
+    lock.holder.token = undefined;
+    lock.holder.lapse = setTimeout(() => this.handOn(name, lock), left);
   }
 
   private handOn(name: string, lock: LockState): void {
     clearTimeout(lock.holder?.lapse);
     lock.holder = undefined;
     const next = this.flaw === 'serves the last first' ? lock.queue.pop() : lock.queue.shift();
-    if (next === undefined || this.flaw === 'never gives a lock to the next') return;
-    this.reply(next.client, {
-      id: next.id,
-      done: true,
-      token: this.grant(name, lock, next.client, next.lease),
-    });
+    if (next === undefined) return this.forgetIfIdle(name);
+    if (this.flaw === 'never gives a lock to the next') return;
+    this.reply(next.client, { id: next.id, done: true, token: this.grant(name, lock, next) });
   }
 
   private lapseAfter(lease: number, name: string, lock: LockState): NodeJS.Timeout | undefined {
     if (this.flaw === 'never ends a lease') return undefined;
     const factor = this.flaw === 'ends leases too early' ? 0.4 : 1;
-    return setTimeout(() => this.handOn(name, lock), lease * factor);
+    const forgets = this.flaw === 'forgets holdAtLeast of a dead holder';
+    return setTimeout(
+      () => (forgets ? this.handOn(name, lock) : this.handOnInTime(name, lock)),
+      lease * factor,
+    );
   }
 
   private forget(client: Socket): void {
@@ -198,6 +234,12 @@ export class ReferenceStore {
       default:
         return name;
     }
+  }
+
+  private forgetIfIdle(name: string): void {
+    const lock = this.locks.get(name);
+    const isIdle = lock?.holder === undefined && lock?.queue.length === 0;
+    if (isIdle && this.flaw !== 'remembers every lock') this.locks.delete(name);
   }
 
   private lockOf(name: string): LockState {

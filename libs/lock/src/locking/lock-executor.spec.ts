@@ -42,32 +42,6 @@ describe('one call inside of its locks', () => {
   });
 
   describe('re-entry', () => {
-    it('enters a lock that it holds already, with the same token', async () => {
-      const tokens = await locks.run(call('stock:1'), (outer) =>
-        locks.run(call('stock:1', { waitTime: 0 }), (inner) => Promise.resolve([outer.token, inner.token])),
-      );
-      expect(tokens[0]).toBe(tokens[1]);
-    });
-
-    it('keeps the lock when the inner call ends', async () => {
-      await locks.run(call('stock:1'), async () => {
-        await locks.run(call('stock:1'), () => Promise.resolve());
-        expect((await strategies.get('default').inspect?.('stock:1'))?.held).toBe(true);
-      });
-      expect((await strategies.get('default').inspect?.('stock:1'))?.held).toBe(false);
-    });
-
-    it('lets siblings of one Promise.all in one at a time', async () => {
-      let inside = 0;
-      const work = async (): Promise<void> => {
-        inside += 1;
-        expect(inside).toBe(1);
-        await new Promise(setImmediate);
-        inside -= 1;
-      };
-      await Promise.all([1, 2, 3].map(() => locks.run(call('stock:1'), work)));
-    });
-
     it('does not take a call that was left behind and outlived its lock for one inside', async () => {
       const gate = deferred();
       let leftBehind: Promise<unknown> = Promise.resolve();
@@ -141,20 +115,6 @@ describe('one call inside of its locks', () => {
       );
       expect(turns).toHaveLength(100);
       expect(turns.every((turn, place) => turn === (place % 2 ? 'out' : 'in'))).toBe(true);
-    });
-
-    it('gives back what it got when a later one is busy', async () => {
-      const holder = await locks.acquire(call('b'));
-      await expect(
-        locks.run(call(['a', 'b'], { waitTime: 0 }), () => Promise.resolve()),
-      ).rejects.toMatchObject({
-        code: 'LOCK_BUSY',
-        key: 'b',
-      });
-      await expect(locks.run(call('a', { waitTime: 0 }), () => Promise.resolve('free'))).resolves.toBe(
-        'free',
-      );
-      await holder.release();
     });
 
     it('knows the token of each key, and enters those that it holds already', async () => {
@@ -426,16 +386,6 @@ describe('one call inside of its locks', () => {
       );
       await expect(failing).rejects.toThrow('sold out');
       expect(log).toEqual(['acquire stock:1', 'begin', 'rollback']);
-    });
-
-    it('keeps a lock that is taken inside of it until it ended', async () => {
-      let heldWhileOpen = false;
-      await locks.run(call('order:1', { transaction: true }), async () => {
-        await locks.run(call('stock:1'), () => Promise.resolve());
-        heldWhileOpen = await heldAtCommit('stock:1');
-      });
-      expect(heldWhileOpen).toBe(true);
-      expect(await heldAtCommit('stock:1')).toBe(false);
     });
 
     it('takes turns in a lock of its own when several of its calls want it', async () => {

@@ -2,13 +2,15 @@ import { randomBytes } from 'node:crypto';
 import { LockConfigurationError } from '../locking/lock-error.js';
 import type { LockInspection, LockTraits } from '../locking/lock-strategy.js';
 import type { Attempt, Contender } from './contender/contender.js';
+import type { ContractApplication } from './contract-application.js';
 import { LocalContender } from './contender/local-contender.js';
 import { ProcessContender } from './contender/process-contender.js';
 import { eventually, pause, within } from './patience.js';
+import { SCALE } from './scale.js';
 import type { StrategyUnderTest } from './strategy-under-test.js';
 
 const DEFAULT_PATIENCE = 15_000;
-const DEFAULT_LEASE = 2_000;
+const DEFAULT_LEASE = 1_200;
 
 /** How long a waiter gets to arrive where nobody can see it arrive: the strategy has no `inspect`. */
 const UNSEEN_ARRIVAL = 100;
@@ -20,8 +22,10 @@ export class Arena {
   readonly patience: number;
   /** The `ttl` of leases that are to lapse. */
   readonly lease: number;
+  private readonly usedNames: string[] = [];
   private locals: LocalContender[] = [];
   private processes: ProcessContender[] = [];
+  private opened: ContractApplication[] = [];
 
   constructor(readonly subject: StrategyUnderTest) {
     this.traits = subject.traits;
@@ -29,12 +33,40 @@ export class Arena {
     this.lease = subject.lease ?? DEFAULT_LEASE;
   }
 
-  /** A name that nobody else uses. */
-  key(label: string): string {
-    return `contract:${label}:${randomBytes(6).toString('hex')}`;
+  /** Every name that was given out. */
+  get names(): readonly string[] {
+    return this.usedNames;
   }
 
-  async contenders<Count extends 1 | 2 | 3>(count: Count): Promise<Several<Contender, Count>> {
+  /** A name that nobody else uses. */
+  key(label: string): string {
+    const name = `contract:${label}:${randomBytes(6).toString('hex')}`;
+    this.usedNames.push(name);
+    return name;
+  }
+
+  /** @internal A Nest application whose only strategy is the one under test: the same one for every case. */
+  async application(): Promise<ContractApplication> {
+    const [application] = await this.openApplications(1);
+    if (application === undefined) throw new Error('An application was to be opened.');
+    return application;
+  }
+
+  /** @internal Two applications that exclude each other; one, twice, for a strategy that knows no other. */
+  async applications(): Promise<readonly [ContractApplication, ContractApplication]> {
+    const [one, two] = await this.openApplications(this.traits.scope === 'shared' ? 2 : 1);
+    if (one === undefined) throw new Error('An application was to be opened.');
+    return [one, two ?? one];
+  }
+
+  /** @internal An application of its own, which whoever asks has to close. */
+  async openApplication(): Promise<ContractApplication> {
+    // Nest is loaded only here: the workers of the suite need none of it, and start the sooner.
+    const { openApplication } = await import('./contract-application.js');
+    return openApplication(this.subject.create);
+  }
+
+  async contenders<Count extends 1 | 2 | 3 | 4>(count: Count): Promise<Several<Contender, Count>> {
     if (this.traits.scope === 'shared') return this.processContenders(count);
     while (this.locals.length < count) {
       const [first] = this.locals;
@@ -44,7 +76,9 @@ export class Arena {
   }
 
   /** Contenders that can be killed and frozen. */
-  async processContenders<Count extends 1 | 2 | 3>(count: Count): Promise<Several<ProcessContender, Count>> {
+  async processContenders<Count extends 1 | 2 | 3 | 4>(
+    count: Count,
+  ): Promise<Several<ProcessContender, Count>> {
     const { worker, name } = this.subject;
     if (worker === undefined) {
       throw new Error(
@@ -101,7 +135,7 @@ export class Arena {
 
   /** {@link soon} for much work at once. */
   inTheEnd<T>(what: string, pending: Promise<T>): Promise<T> {
-    return within(what, 4 * this.patience, pending);
+    return within(what, 4 * SCALE * this.patience, pending);
   }
 
   /** After a case: nothing of it may reach into the next, whether it failed or not. */
@@ -114,7 +148,9 @@ export class Arena {
 
   /** Ends all contenders without asking them: for a strategy that is known to be broken. */
   async abandon(): Promise<void> {
-    await Promise.allSettled(this.locals.slice(0, 1).map((contender) => contender.close()));
+    // Nor waited for: a broken strategy may never say that it is closed.
+    void Promise.allSettled([...this.locals.slice(0, 1), ...this.opened].map((each) => each.close()));
+    this.opened = [];
     await Promise.all(this.processes.map((contender) => contender.kill()));
     this.locals = [];
     this.processes = [];
@@ -125,11 +161,18 @@ export class Arena {
     const [first] = this.locals;
     const closed = await Promise.allSettled([
       first?.close(),
+      ...this.opened.map((application) => application.close()),
       ...this.processes.map((contender) => contender.close()),
     ]);
     this.locals = [];
     this.processes = [];
+    this.opened = [];
     for (const result of closed) if (result.status === 'rejected') throw result.reason;
+  }
+
+  private async openApplications(count: number): Promise<readonly ContractApplication[]> {
+    while (this.opened.length < count) this.opened.push(await this.openApplication());
+    return this.opened;
   }
 }
 
@@ -144,8 +187,11 @@ function withoutInspect(error: unknown): undefined {
 }
 
 /** So many of them that each has a name when it is taken apart. */
-export type Several<T, Count extends 1 | 2 | 3> = Count extends 1
-  ? [T]
-  : Count extends 2
-    ? [T, T]
-    : [T, T, T];
+export type Several<T, Count extends 1 | 2 | 3 | 4> = [
+  [T],
+  [T, T],
+  [T, T, T],
+  [T, T, T, T],
+][Predecessor<Count>];
+
+type Predecessor<Count extends 1 | 2 | 3 | 4> = { 1: 0; 2: 1; 3: 2; 4: 3 }[Count];

@@ -1,5 +1,6 @@
 import { Arena } from './arena.js';
 import { CONTRACT_CASES } from './contract-cases.js';
+import { SCALE } from './scale.js';
 import type { StrategyUnderTest } from './strategy-under-test.js';
 
 /** What tests are registered with; jest and mocha have it as globals, vitest with `globals: true`. */
@@ -34,7 +35,7 @@ const LIMIT_PER_PATIENCE = 10;
  */
 export function describeLockStrategy(subject: StrategyUnderTest, runner: TestRunner = globalRunner()): void {
   const arena = new Arena(subject);
-  const limit = LIMIT_PER_PATIENCE * arena.patience;
+  const limit = LIMIT_PER_PATIENCE * SCALE * arena.patience;
   runner.describe(`the contract of ${subject.name}`, () => {
     runner.afterEach(() => arena.clear(), limit);
     runner.afterAll(() => arena.close(), limit);

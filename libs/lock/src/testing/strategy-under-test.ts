@@ -32,6 +32,11 @@ export interface StrategyUnderTest {
   /** A `shared` strategy is tried from several processes; a `process` strategy needs no worker. */
   readonly worker?: WorkerFile;
   /**
+   * What the store still keeps of locks that nobody holds and nobody waits for, for the case that nothing is: names of
+   * keys or rows. Without it only `inspect` is asked.
+   */
+  readonly leftovers?: () => Promise<readonly string[]>;
+  /**
    * Milliseconds after which something that must happen is held not to happen: no measure of speed, only of patience.
    *
    * @defaultValue 15000
@@ -41,7 +46,7 @@ export interface StrategyUnderTest {
    * The `ttl` of leases that are to lapse, in milliseconds. Shorter: the suite is faster. Longer: a machine under load
    * still renews in time.
    *
-   * @defaultValue 2000
+   * @defaultValue 1200
    */
   readonly lease?: number;
 }

@@ -1,3 +1,4 @@
+import { answerOf } from '../answer-of.js';
 import type { Arena } from '../arena.js';
 import type { ContractApplication } from '../contract-application.js';
 import { type ContractCase, everyStrategy } from '../contract-case.js';
@@ -13,107 +14,99 @@ export const apiCases: readonly ContractCase[] = [
   {
     title: `gives up after a wait time of ${WAIT} ms in every form of the API`,
     appliesTo: everyStrategy,
-    run: (arena) =>
-      inApplication(arena, async (application) => {
-        const name = arena.key('forms');
-        const holder = await application.locks.acquire(name);
-        for (const [form, call] of Object.entries(formsThatWait(application, name))) {
-          await inTime({ earliest: WAIT, latest: LATEST }, async () => {
-            promiseEqual(
-              `${form} says that the lock is busy`,
-              await arena.soon(form, answer(call())),
-              'LOCK_BUSY',
-            );
-          });
-        }
-        await holder.release();
-        promiseEqual('the lock is free afterwards', await application.methods.trying(name), 'done');
-      }),
+    run: async (arena) => {
+      const application = await arena.application();
+      const name = arena.key('forms');
+      const holder = await application.locks.acquire(name);
+      for (const [form, call] of Object.entries(formsThatWait(application, name))) {
+        await inTime({ earliest: WAIT, latest: LATEST }, async () => {
+          promiseEqual(
+            `${form} says that the lock is busy`,
+            await arena.soon(form, answerOf(call())),
+            'LOCK_BUSY',
+          );
+        });
+      }
+      await holder.release();
+      promiseEqual('the lock is free afterwards', await application.methods.trying(name), 'done');
+    },
   },
   {
     title: 'tries once in every form of the API when the wait time is 0',
     appliesTo: everyStrategy,
-    run: (arena) =>
-      inApplication(arena, async (application) => {
-        const name = arena.key('tries');
-        const holder = await application.locks.acquire(name);
-        for (const [form, call] of Object.entries(formsThatTry(application, name))) {
-          await inTime({ earliest: 0, latest: LATEST }, async () => {
-            promiseEqual(
-              `${form} says that the lock is busy`,
-              await arena.soon(form, answer(call())),
-              'LOCK_BUSY',
-            );
-          });
-        }
-        await holder.release();
-      }),
+    run: async (arena) => {
+      const application = await arena.application();
+      const name = arena.key('tries');
+      const holder = await application.locks.acquire(name);
+      for (const [form, call] of Object.entries(formsThatTry(application, name))) {
+        await inTime({ earliest: 0, latest: LATEST }, async () => {
+          promiseEqual(
+            `${form} says that the lock is busy`,
+            await arena.soon(form, answerOf(call())),
+            'LOCK_BUSY',
+          );
+        });
+      }
+      await holder.release();
+    },
   },
   {
     title: 'stops waiting in every form of the API when the signal aborts, also when it did before',
     appliesTo: everyStrategy,
-    run: (arena) =>
-      inApplication(arena, async ({ locks }) => {
-        const name = arena.key('signals');
-        const holder = await locks.acquire(name);
-        for (const form of ['run', 'acquire', 'tryAcquire'] as const) {
-          const call = (signal: AbortSignal): Promise<unknown> => {
-            const options = { waitTime: 60_000, signal };
-            return form === 'run' ? locks.run(name, () => 'done', options) : locks[form](name, options);
-          };
-          const reason = new Error('enough');
-          await stops(
-            arena,
-            `${form} with a signal that was aborted`,
-            call(AbortSignal.abort(reason)),
-            reason,
-          );
-          const abort = new AbortController();
-          const waiting = call(abort.signal);
-          waiting.catch(() => undefined);
-          await arena.untilWaiting(locks, name, () => 1);
-          abort.abort(reason);
-          await stops(arena, `${form} whose signal aborts`, waiting, reason);
-        }
-        await holder.release();
-        const next = await arena.soon('the lock is free afterwards', locks.acquire(name));
-        await next.release();
-      }),
+    run: async (arena) => {
+      const { locks } = await arena.application();
+      const name = arena.key('signals');
+      const holder = await locks.acquire(name);
+      for (const form of ['run', 'acquire', 'tryAcquire'] as const) {
+        const call = (signal: AbortSignal): Promise<unknown> => {
+          const options = { waitTime: 60_000, signal };
+          return form === 'run' ? locks.run(name, () => 'done', options) : locks[form](name, options);
+        };
+        const reason = new Error('enough');
+        await stops(arena, `${form} with a signal that was aborted`, call(AbortSignal.abort(reason)), reason);
+        const abort = new AbortController();
+        const waiting = call(abort.signal);
+        waiting.catch(() => undefined);
+        await arena.untilWaiting(locks, name, () => 1);
+        abort.abort(reason);
+        await stops(arena, `${form} whose signal aborts`, waiting, reason);
+      }
+      await holder.release();
+      const next = await arena.soon('the lock is free afterwards', locks.acquire(name));
+      await next.release();
+    },
   },
   {
     title: 'refuses names above 1 024 bytes in every form of the API, and says why',
     appliesTo: everyStrategy,
-    run: (arena) =>
-      inApplication(arena, async (application) => {
-        // 1 023 characters, but 1 025 bytes.
-        const name = `${arena.key('long').padEnd(1_021, 'x')}東y`;
-        for (const [form, call] of Object.entries({
-          ...formsThatTry(application, name),
-          ...formsThatWait(application, name),
-        })) {
-          promiseEqual(`${form} refuses the name`, await arena.soon(form, answer(call())), 'LOCK_KEY');
-        }
-      }),
+    run: async (arena) => {
+      const application = await arena.application();
+      // 1 023 characters, but 1 025 bytes.
+      const name = `${arena.key('long').padEnd(1_021, 'x')}東y`;
+      for (const [form, call] of Object.entries({
+        ...formsThatTry(application, name),
+        ...formsThatWait(application, name),
+      })) {
+        promiseEqual(`${form} refuses the name`, await arena.soon(form, answerOf(call())), 'LOCK_KEY');
+      }
+    },
   },
   {
     title: 'gives the lock to the next when its holder never releases it, at holdAtMost and not before',
     appliesTo: everyStrategy,
-    run: (arena) =>
-      inApplication(arena, async ({ locks }) => {
-        const name = arena.key('hold-at-most');
-        const askedAt = performance.now();
-        const lease = await locks.acquire(name, { holdAtMost: HOLD_AT_MOST });
-        const next = await arena.soon('the next gets the lock', locks.acquire(name, { waitTime: 60_000 }));
-        const held = performance.now() - askedAt;
-        promise('the next waits until holdAtMost', held >= HOLD_AT_MOST - 2, { held });
-        promise('the signal of the first is aborted', lease.signal.aborted);
-        await lease.release();
-        promise(
-          'a late release harms nobody',
-          (await locks.tryAcquire(name)) === null && !next.signal.aborted,
-        );
-        await next.release();
-      }),
+    run: async (arena) => {
+      const { locks } = await arena.application();
+      const name = arena.key('hold-at-most');
+      const askedAt = performance.now();
+      const lease = await locks.acquire(name, { holdAtMost: HOLD_AT_MOST });
+      const next = await arena.soon('the next gets the lock', locks.acquire(name, { waitTime: 60_000 }));
+      const held = performance.now() - askedAt;
+      promise('the next waits until holdAtMost', held >= HOLD_AT_MOST - 2, { held });
+      promise('the signal of the first is aborted', lease.signal.aborted);
+      await lease.release();
+      promise('a late release harms nobody', (await locks.tryAcquire(name)) === null && !next.signal.aborted);
+      await next.release();
+    },
   },
 ];
 
@@ -140,14 +133,6 @@ function formsThatTry({ locks, methods }: ContractApplication, name: string): Fo
   };
 }
 
-/** The code of the error; a form that answers null instead means the same as busy. */
-async function answer(call: Promise<unknown>): Promise<string> {
-  return call.then(
-    (result) => (result === null ? 'LOCK_BUSY' : 'granted'),
-    (error: { code?: string; message?: string }) => error.code ?? String(error.message),
-  );
-}
-
 async function stops(arena: Arena, call: string, waiting: Promise<unknown>, reason: Error): Promise<void> {
   const caught = waiting.then(
     () => 'granted',
@@ -155,18 +140,4 @@ async function stops(arena: Arena, call: string, waiting: Promise<unknown>, reas
   );
   const error = await arena.soon(`${call} stops waiting`, caught);
   promise(`${call} rejects with the signal's reason`, error === reason, { error: String(error) });
-}
-
-/** Nest is loaded only here: the workers of the suite need none of it, and start the sooner. */
-async function inApplication(
-  arena: Arena,
-  work: (application: ContractApplication) => Promise<void>,
-): Promise<void> {
-  const { openApplication } = await import('../contract-application.js');
-  const application = await openApplication(arena.subject.create);
-  try {
-    await work(application);
-  } finally {
-    await application.close();
-  }
 }

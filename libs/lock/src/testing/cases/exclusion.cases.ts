@@ -6,10 +6,11 @@ import { numberIn } from '../contender/counting.js';
 import type { CountPlan } from '../contender/contender-command.js';
 import { type ContractCase, everyStrategy } from '../contract-case.js';
 import { promise, promiseEqual } from '../contract-violation.js';
+import { SCALE } from '../scale.js';
 
 const TASKS = 2;
-const ROUNDS = 25;
-const REPETITIONS = 1_000;
+const ROUNDS = 20 * SCALE;
+const REPETITIONS = 1_000 * SCALE;
 
 export const exclusionCases: readonly ContractCase[] = [
   {
@@ -94,15 +95,18 @@ interface CountTotals {
   readonly staleTokens: readonly unknown[];
 }
 
-/** Three contenders count together, each in several tasks, under two keys. */
+/** Four contenders count together, each in several tasks, under two keys. */
 async function count(arena: Arena, lock: CountPlan['lock']): Promise<CountTotals> {
   const folder = mkdtempSync(join(tmpdir(), 'nestjs-distributed-lock-contract-'));
   try {
     const counters = ['a', 'b'].map((key) => ({ name: arena.key(`count-${key}`), file: join(folder, key) }));
-    const contenders = await arena.contenders(3);
-    const results = await Promise.all(
-      contenders.map((contender) =>
-        contender.count({ counters, tasks: TASKS, rounds: ROUNDS, pause: 3, lock }),
+    const contenders = await arena.contenders(4);
+    const results = await arena.inTheEnd(
+      'all have counted',
+      Promise.all(
+        contenders.map((contender) =>
+          contender.count({ counters, tasks: TASKS, rounds: ROUNDS, pause: 3, lock }),
+        ),
       ),
     );
     const raised = sum(results.flatMap((result) => result.raised));

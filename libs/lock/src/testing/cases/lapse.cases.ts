@@ -47,6 +47,10 @@ export const lapseCases: readonly ContractCase[] = [
         },
       );
       checkTurns(arena, turns);
+      if (arena.traits.fencing) {
+        const tokens = { frozen: grant.token, first: first?.token };
+        promise('its token is above the frozen holder’s', Number(first?.token) > Number(grant.token), tokens);
+      }
     },
   },
   {
@@ -93,13 +97,18 @@ export const lapseCases: readonly ContractCase[] = [
     },
   },
   {
-    title: 'lets the next in after its holder was killed, within the lease',
+    title: 'lets the next in after its holder was killed, within the lease, but not before holdAtLeast',
     appliesTo: sharedStrategies,
     run: async (arena) => {
       const [other, holder] = await arena.processContenders(2);
       const name = arena.key('killed');
-      const grant = await holder.acquire(name, { ttl: arena.lease });
-      const attempt = other.attempt(name, { ttl: arena.lease });
+      const kept = arena.key('killed-and-kept');
+      const holdAtLeast = 1.25 * arena.lease;
+      const request = { ttl: arena.lease };
+      const askedAt = Date.now();
+      await holder.acquire(kept, { ...request, holdAtLeast });
+      const grant = await holder.acquire(name, request);
+      const [attempt, later] = [other.attempt(name, request), other.attempt(kept, request)];
       await arena.untilWaiting(other, name, () => 1);
       await holder.kill();
       const next = await arena.soon('the next gets the lock', attempt.granted);
@@ -108,6 +117,13 @@ export const lapseCases: readonly ContractCase[] = [
         promise('its token is above the dead holder’s', Number(next.token) > Number(grant.token), tokens);
       }
       await next.release();
+      const last = await arena.soon('the next gets the lock that was to be kept', later.granted);
+      const waited = last.at - askedAt;
+      promise('a lock is kept for holdAtLeast, though its holder is dead', waited >= holdAtLeast - 2, {
+        waited,
+        holdAtLeast,
+      });
+      await last.release();
     },
   },
   {

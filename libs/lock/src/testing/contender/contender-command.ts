@@ -11,6 +11,8 @@ export type ContenderCommand =
   | { readonly do: 'forceRelease'; readonly name: string }
   | { readonly do: 'repeat'; readonly plan: RepeatPlan }
   | { readonly do: 'count'; readonly plan: CountPlan }
+  | { readonly do: 'race'; readonly plan: RepeatPlan }
+  | { readonly do: 'listeners'; readonly attempt: number }
   | { readonly do: 'traits' }
   | { readonly do: 'letGo' }
   | { readonly do: 'close' };
@@ -35,9 +37,13 @@ export interface ContenderAnswers {
   forceRelease: boolean | undefined;
   repeat: undefined;
   count: CountResult;
+  race: RaceResult;
+  /** How many listeners there are at the signal of the request. */
+  listeners: number;
   traits: LockTraits;
   letGo: undefined;
-  close: undefined;
+  /** What the strategy has left at its process. */
+  close: readonly string[];
 }
 
 /** Times are those of the machine's clock (`Date.now()`), which all processes of a test share. */
@@ -65,6 +71,14 @@ export interface RepeatPlan {
   readonly name: string;
   readonly times: number;
   readonly ttl: number;
+}
+
+/** What came of extensions that were under way when their leases were released. */
+export interface RaceResult {
+  /** 'extended', or the code of an error. */
+  readonly outcomes: readonly string[];
+  /** How many leases heard of a loss, though they were released. */
+  readonly losses: number;
 }
 
 /** Counts in files that nothing but the lock protects. */

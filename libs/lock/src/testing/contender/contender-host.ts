@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import type { LockStrategy, StrategyLease } from '../../locking/lock-strategy.js';
 import { contextOf, prepare, type StrategyRecipe, type StrategySetup } from '../strategy-under-test.js';
 import { countTogether } from './counting.js';
@@ -8,6 +9,7 @@ import type {
   Failure,
   Granted,
   LeaseState,
+  RaceResult,
   Released,
   RepeatPlan,
 } from './contender-command.js';
@@ -57,6 +59,10 @@ export class ContenderHost {
         return this.repeat(command.plan);
       case 'count':
         return countTogether(this.strategy, command.plan);
+      case 'race':
+        return this.race(command.plan);
+      case 'listeners':
+        return Promise.resolve(getEventListeners(this.record(command.attempt).abort.signal, 'abort').length);
       case 'traits':
         return Promise.resolve(this.strategy.traits);
       case 'letGo':
@@ -90,6 +96,22 @@ export class ContenderHost {
     return undefined;
   }
 
+  /** Extends and releases each lease at once, and takes the lock anew when both have ended. */
+  private async race({ name, times, ttl }: RepeatPlan): Promise<RaceResult> {
+    const outcomes = new Set<string>();
+    let losses = 0;
+    for (let time = 0; time < times; time += 1) {
+      const lease = await this.strategy.acquire({ name, ttl, waitTime: 4 * ttl, holdAtLeast: 0 });
+      const extension = lease.extend(ttl).then(() => 'extended', codeOf);
+      // Every other release begins when the extension is on its way already.
+      if (time % 2 === 1) await new Promise((resolve) => setImmediate(resolve));
+      await lease.release();
+      outcomes.add(await extension);
+      if (lease.signal.aborted) losses += 1;
+    }
+    return { outcomes: [...outcomes], losses };
+  }
+
   /** Gives up waiting and gives back what is held, so that nothing of one case reaches into the next. */
   private async letGo(): Promise<undefined> {
     const records = [...this.attempts.values()];
@@ -106,12 +128,12 @@ export class ContenderHost {
     return undefined;
   }
 
-  private async close(): Promise<undefined> {
+  private async close(): Promise<readonly string[]> {
     await this.letGo();
     await this.strategy.drain?.();
     await this.strategy.close?.();
     await this.setup.dispose?.();
-    return undefined;
+    return [];
   }
 
   private lease(attempt: number): Promise<StrategyLease> {
@@ -135,6 +157,11 @@ export function failureOf(error: unknown): Failure {
     key: typeof key === 'string' ? key : undefined,
     isAbortReason: error instanceof AbortedByContract,
   };
+}
+
+function codeOf(error: unknown): string {
+  const { code, name, message } = failureOf(error);
+  return code ?? `${name}: ${message}`;
 }
 
 interface AttemptRecord {

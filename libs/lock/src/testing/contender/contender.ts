@@ -1,4 +1,5 @@
 import type { LockInspection, LockRequest, LockTraits } from '../../locking/lock-strategy.js';
+import { promiseEqual } from '../contract-violation.js';
 import type {
   ContenderAnswers,
   ContenderCommand,
@@ -7,6 +8,7 @@ import type {
   Failure,
   Granted,
   LeaseState,
+  RaceResult,
   Released,
   RepeatPlan,
 } from './contender-command.js';
@@ -78,6 +80,11 @@ export class Contender {
     return this.line.ask({ do: 'count', plan });
   }
 
+  /** Takes and gives back a lock again and again, with an extension under way at each release. */
+  race(plan: RepeatPlan): Promise<RaceResult> {
+    return this.line.ask({ do: 'race', plan });
+  }
+
   traits(): Promise<LockTraits> {
     return this.line.ask({ do: 'traits' });
   }
@@ -88,8 +95,9 @@ export class Contender {
   }
 
   /** Leaves the contest: its strategy is closed. */
-  close(): Promise<void> {
-    return this.line.ask({ do: 'close' });
+  async close(): Promise<void> {
+    const left = await this.line.ask({ do: 'close' });
+    promiseEqual('a closed strategy leaves no listener at its process', left, []);
   }
 
   private begin(request: Omit<LockRequest, 'signal'>, alreadyAborted: boolean): Attempt {
@@ -132,6 +140,11 @@ export class Attempt {
 
   abort(): Promise<void> {
     return this.line.ask({ do: 'abort', attempt: this.id });
+  }
+
+  /** How many listeners there are at the signal that ends the wait. */
+  listeners(): Promise<number> {
+    return this.line.ask({ do: 'listeners', attempt: this.id });
   }
 }
 

@@ -15,17 +15,22 @@ import type { ContenderMessage, ContenderQuestion } from './contender-message.js
 export function runContractWorker(recipe: StrategyRecipe): void {
   // The suite ended, or died: nobody is left to tell this process anything.
   process.once('disconnect', leaveUnlessClosed);
-  ContenderHost.open(recipe).then(serve, (error: unknown) => {
-    send({ kind: 'failed', failure: failureOf(error) });
-    process.disconnect();
-  });
+  const before = listenersOfProcess();
+  ContenderHost.open(recipe).then(
+    (host) => serve(host, before),
+    (error: unknown) => {
+      send({ kind: 'failed', failure: failureOf(error) });
+      process.disconnect();
+    },
+  );
 }
 
-function serve(host: ContenderHost): void {
+function serve(host: ContenderHost, before: ReadonlyMap<string, number>): void {
   process.on('message', ({ id, command }: ContenderQuestion) => {
     if (command.do === 'close') process.off('disconnect', leaveUnlessClosed);
     host.answer(command).then(
-      (answer) => send({ kind: 'answer', id, answer }),
+      (answer) =>
+        send({ kind: 'answer', id, answer: command.do === 'close' ? listenersSince(before) : answer }),
       (error: unknown) => send({ kind: 'failure', id, failure: failureOf(error) }),
     );
   });
@@ -39,4 +44,17 @@ function leaveUnlessClosed(): void {
 
 function send(message: ContenderMessage): void {
   process.send?.(message);
+}
+
+function listenersOfProcess(): ReadonlyMap<string, number> {
+  const events = process.eventNames().filter((event) => event !== 'message' && event !== 'disconnect');
+  return new Map(events.map((event) => [String(event), process.listenerCount(event)]));
+}
+
+/** Listeners at the process that were not there before: with every application that is closed there are more. */
+function listenersSince(before: ReadonlyMap<string, number>): readonly string[] {
+  return [...listenersOfProcess()]
+    .map(([event, count]) => ({ event, more: count - (before.get(event) ?? 0) }))
+    .filter(({ more }) => more > 0)
+    .map(({ event, more }) => `${more} more of "${event}"`);
 }
