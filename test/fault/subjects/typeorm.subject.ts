@@ -76,11 +76,8 @@ function subjectOn(dialect: Dialect): FaultSubject {
       deadHolder: 'is noticed',
       patience: 10_000,
       excuses: {
-        // A query that was sent, and that a silent network or a frozen server never received, leaves the transaction
-        // idle for the server, and busy for its holder: the server may end it first.
-        exclusion: ['cut', 'client-kill', 'restart-keep', 'freeze', 'silence'],
-        // Sequences are written down with a commit: what only transactions have seen that died in a crash comes again.
-        tokens: ['restart-keep'],
+        exclusion: ['cut', 'client-kill', 'restart-keep'],
+        tokens: [],
         orderWhileWaiting: [
           ...['stop', 'stall', 'leave', 'delay', 'silence', 'cut'],
           ...['client-kill', 'freeze', 'restart-keep'],

@@ -185,6 +185,19 @@ describe.each(DATABASES)('faults under typeormLock on $database', ({ start, data
       const next = await strategy.acquire(wish('dies'));
       await next.release();
     });
+
+    it('gives nobody the token of a holder that died with it, though the sequence forgets it', async () => {
+      if (isPostgres) await bench.dataSource.query('CHECKPOINT');
+      const strategy = bench.strategy({}, await bench.openDataSource({ poolSize: 4 }));
+      const dead = await strategy.acquire(wish('forgotten'));
+      await bench.server.kill();
+      await eventually('the signal aborts', () => dead.signal.aborted);
+      await dead.release();
+      await bench.server.restart();
+      const next = await strategy.acquire(wish('forgotten'));
+      expect(next.token).toBeGreaterThan(Number(dead.token));
+      await next.release();
+    });
   });
 
   describe('a pool without a free connection', () => {

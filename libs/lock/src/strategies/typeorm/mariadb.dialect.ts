@@ -206,12 +206,14 @@ const PURGE_BATCH = 100;
 
 const SAVEPOINT = 'distributed_lock';
 
+const MICROSECONDS = "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))";
+
 /** The database's clock in milliseconds, at the begin of the statement that asks. */
-const NOW = "(TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 1000)";
+const NOW = `(${MICROSECONDS} DIV 1000)`;
 
 const DECLARATIONS: readonly string[] = [
   'DECLARE begun DATETIME(6) DEFAULT UTC_TIMESTAMP(6)',
-  'DECLARE seen, witness, held, taken, dirty, held_by, held_since BIGINT DEFAULT NULL',
+  'DECLARE seen, witness, held, taken, clock, dirty, held_by, held_since BIGINT DEFAULT NULL',
   'DECLARE fenced, found, stale VARCHAR(64) DEFAULT NULL',
 ];
 
@@ -291,11 +293,28 @@ function takeIfFree({ table, lock, row, reservation }: LockWish, heldUntil: stri
     reservation === undefined ? `held <= ${NOW} AND fenced = 'sequence'` : `seen = ${reservation}`;
   const keepHold = reservation === undefined ? `, held_until = ${heldUntil}` : '';
   const take =
-    `SET taken = NEXTVAL(${table.sequence}); UPDATE ${table.path} SET token = taken, taken_at = ${NOW}, ` +
+    `${takeToken(table)} UPDATE ${table.path} SET token = taken, taken_at = ${NOW}, ` +
     `session = CONNECTION_ID()${keepHold} WHERE id = '${lock.id}';`;
   const takeIfFound = row === undefined ? take : `${lockRow(row)}; IF found IS NOT NULL THEN ${take} END IF;`;
   return `IF ${isFree} THEN ${takeIfFound} END IF`;
 }
+
+/**
+ * The sequence's next number, but never below the clock in microseconds. The sequence alone would give tokens twice: a
+ * crash forgets what it gave last. The clock alone would, when it is set back. The sequence runs ahead of the clock by
+ * less time than a crash takes, so that it is written a few times a second only; it never goes back.
+ */
+function takeToken({ sequence }: LockTable): string {
+  return (
+    `SET taken = NEXTVAL(${sequence}), clock = ${MICROSECONDS}; ` +
+    // SETVAL takes a number that is written out, and nothing else.
+    `IF taken < clock THEN EXECUTE IMMEDIATE CONCAT(${literal(`DO SETVAL(${sequence}, `)}, clock + ${AHEAD}, ')'); ` +
+    `SET taken = NEXTVAL(${sequence}); END IF;`
+  );
+}
+
+/** Microseconds. */
+const AHEAD = 100_000;
 
 function lockLockRow({ path }: LockTable, { id, name }: LockIdentity, fencedBy: string): readonly string[] {
   const lockIt = `SELECT token, held_until, fenced_by INTO seen, held, fenced FROM ${path} WHERE id = '${id}' FOR UPDATE`;

@@ -277,8 +277,18 @@ function takeRow(table: LockTable, { id, name }: LockIdentity, heldUntil: string
     RETURNING "token" AS token`;
 }
 
+/**
+ * The sequence's next number or the clock in microseconds, whichever is higher, and the sequence goes on from there. The
+ * sequence alone would give tokens twice: it is written down with a commit, so a crash forgets what only transactions
+ * have seen that died in it. The clock alone would, when it is set back. (That two locks take numbers at once and the
+ * later one's `setval` is the lower is no matter: each is above all that its own lock had.)
+ */
 function nextToken({ sequence }: LockTable): string {
-  return `nextval(${literal(sequence)})`;
+  const name = literal(sequence);
+  return (
+    `(SELECT CASE WHEN next < clock THEN setval(${name}, clock) ELSE next END ` +
+    `FROM (SELECT nextval(${name}) AS next, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock OFFSET 0) AS t)`
+  );
 }
 
 function writeFences(table: LockTable, fences: readonly Fence[], waitTime: number): readonly string[] {
