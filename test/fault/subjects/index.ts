@@ -2,7 +2,7 @@ import type { FaultSubject } from './fault-subject';
 import { memorySubject } from './memory.subject';
 import { quorumOfFiveSubject, quorumSubject } from './quorum.subject';
 import { redisClusterSubject } from './redis-cluster.subject';
-import { redisBypassSubject, redisSubject } from './redis.subject';
+import { redisBypassSubject, redisIoredis5Subject, redisSubject } from './redis.subject';
 import { redisSentinelSubject } from './redis-sentinel.subject';
 import { typeormMariadbSubject, typeormPostgresSubject } from './typeorm.subject';
 
@@ -11,6 +11,7 @@ export const FAULT_SUBJECTS: Readonly<Record<string, FaultSubject>> = {
   memory: memorySubject,
   redis: redisSubject,
   bypass: redisBypassSubject,
+  ioredis5: redisIoredis5Subject,
   sentinel: redisSentinelSubject,
   cluster: redisClusterSubject,
   quorum: quorumSubject,

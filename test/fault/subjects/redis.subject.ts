@@ -59,6 +59,13 @@ export const redisBypassSubject: FaultSubject = {
   promises: { ...redisSubject.promises, order: 'process' },
 };
 
+/** The same Redis through ioredis 5, whose messages come over a second connection (RESP2). */
+export const redisIoredis5Subject: FaultSubject = {
+  ...redisSubject,
+  name: 'redisLock with ioredis 5',
+  recipe: require.resolve('./redis-ioredis5.recipe'),
+};
+
 /** One Redis of our own, to be broken. */
 export class OpenRedis implements OpenSubject {
   readonly urls: readonly string[];
