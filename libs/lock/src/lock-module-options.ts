@@ -1,4 +1,5 @@
 import { checkHttpOptions, type LockHttpOptions } from './http/lock-http-answers.js';
+import { checkKnownOptions, type OptionNames } from './locking/known-options.js';
 import { checkLockDefaults, type LockDefaults } from './locking/lock-call-options.js';
 import { LockConfigurationError } from './locking/lock-error.js';
 import type { LockInstrumentation } from './locking/lock-instrumentation.js';
@@ -43,7 +44,14 @@ export interface LockModuleOptionsFactory {
   createLockOptions(): LockModuleOptions | Promise<LockModuleOptions>;
 }
 
-const KNOWN = ['strategy', 'strategies', 'transactions', 'defaults', 'instrumentation', 'http'];
+const OPTIONS: OptionNames<LockModuleOptions> = {
+  strategy: true,
+  strategies: true,
+  transactions: true,
+  defaults: true,
+  instrumentation: true,
+  http: true,
+};
 const WHERE = 'LockModule.forRoot';
 
 /**
@@ -57,12 +65,7 @@ export function checkModuleOptions(options: LockModuleOptions): LockModuleOption
       `${WHERE}: the options must be an object, got ${String(options)}. Does the factory of forRootAsync return them?`,
     );
   }
-  const unknown = Object.keys(options).find((name) => !KNOWN.includes(name));
-  if (unknown !== undefined) {
-    throw new LockConfigurationError(
-      `${WHERE}: there is no option "${unknown}". There are ${KNOWN.join(', ')}; waitTime, ttl and their like belong into defaults.`,
-    );
-  }
+  checkKnownOptions(WHERE, options, OPTIONS, 'waitTime, ttl and their like belong into defaults');
   checkFactory(options.strategy, 'strategy');
   checkFactory(options.transactions, 'transactions');
   const { strategies = {}, defaults, http } = options;

@@ -1,4 +1,5 @@
 import { HttpException } from '@nestjs/common';
+import { checkKnownOptions, type OptionNames } from '../locking/known-options.js';
 import { LockConfigurationError, type LockError, type LockErrorCode } from '../locking/lock-error.js';
 
 /**
@@ -87,16 +88,19 @@ export function answerTo(error: unknown, options: LockHttpOptions = {}): LockHtt
   }
 }
 
+const OPTIONS: OptionNames<LockHttpOptions> = {
+  busy: true,
+  lost: true,
+  unavailable: true,
+  retryAfter: true,
+};
+
 /** @throws {LockConfigurationError} an option is unknown, or no status or number of seconds. */
 export function checkHttpOptions(options: LockHttpOptions, where: string): void {
+  checkKnownOptions(where, options, OPTIONS, '');
   for (const [name, value] of Object.entries(options) as [string, unknown][]) {
     if (value === undefined) continue;
-    const status = ['busy', 'lost', 'unavailable'].includes(name);
-    if (!status && name !== 'retryAfter') {
-      throw new LockConfigurationError(
-        `${where}: there is no option "${name}". There are busy, lost, unavailable and retryAfter.`,
-      );
-    }
+    const status = name !== 'retryAfter';
     const [least, most] = status ? [400, 599] : [0, Infinity];
     if (Number.isInteger(value) && Number(value) >= least && Number(value) <= most) continue;
     throw new LockConfigurationError(

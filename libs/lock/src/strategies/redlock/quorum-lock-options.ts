@@ -1,5 +1,6 @@
 import type { Abstract, Type } from '@nestjs/common';
 import type { RedisOptions } from 'ioredis';
+import { checkKnownOptions, type OptionNames } from '../../locking/known-options.js';
 import { LockConfigurationError } from '../../locking/lock-error.js';
 import { isRedisClient, type QuorumRedisClient } from './node-connection.js';
 
@@ -75,6 +76,7 @@ export type ResolvedQuorumLockOptions = Required<QuorumLockOptions>;
  * @throws {LockConfigurationError} a value can't work; the message names the option, the value and the limit.
  */
 export function resolveQuorumLockOptions(options: QuorumLockOptions): ResolvedQuorumLockOptions {
+  checkKnownOptions('quorumLock', options, OPTIONS);
   const resolved: ResolvedQuorumLockOptions = {
     nodes: options.nodes,
     retryDelay: options.retryDelay ?? 100,
@@ -85,7 +87,6 @@ export function resolveQuorumLockOptions(options: QuorumLockOptions): ResolvedQu
     resources: options.resources ?? [],
     shutdownTimeout: options.shutdownTimeout ?? 10_000,
   };
-  checkKnown(options, Object.keys(resolved));
   checkNodes(resolved.nodes);
   checkNumber('retryDelay', resolved.retryDelay, 1, 60_000);
   checkNumber('retryJitter', resolved.retryJitter, 0, 60_000);
@@ -95,6 +96,17 @@ export function resolveQuorumLockOptions(options: QuorumLockOptions): ResolvedQu
   if (typeof resolved.prefix !== 'string') refuse('prefix', resolved.prefix, 'must be a string');
   return resolved;
 }
+
+const OPTIONS: OptionNames<QuorumLockOptions> = {
+  nodes: true,
+  retryDelay: true,
+  retryJitter: true,
+  driftFactor: true,
+  nodeTimeout: true,
+  prefix: true,
+  resources: true,
+  shutdownTimeout: true,
+};
 
 function checkNodes(nodes: readonly QuorumNodeOption[]): void {
   if (!Array.isArray(nodes) || nodes.length < 3) {
@@ -138,14 +150,6 @@ function checkUrl(url: string, index: number): void {
   if (/^rediss?:\/\//.test(url) && URL.canParse(url)) return;
   throw new LockConfigurationError(
     `quorumLock: nodes[${index}] is no URL of a Redis. It must look like redis://host:6379, or rediss://host:6379 with TLS.`,
-  );
-}
-
-function checkKnown(options: QuorumLockOptions, known: readonly string[]): void {
-  const unknown = Object.keys(options).find((option) => !known.includes(option));
-  if (unknown === undefined) return;
-  throw new LockConfigurationError(
-    `quorumLock: there is no option "${unknown}". There are ${known.join(', ')}.`,
   );
 }
 

@@ -60,6 +60,18 @@ describe('typeormLock on a data source that can’t lock', () => {
     );
   });
 
+  it('refuses an option of the transactions that there is none', () => {
+    const misspelt = { timeToLive: 1_000 } as object;
+    expect(() => typeormTransactions(misspelt)).toThrow(
+      expect.objectContaining({
+        code: 'LOCK_CONFIGURATION',
+        message: expect.stringMatching(
+          /typeormTransactions: there is no option "timeToLive"\. There are .*ttl/,
+        ) as string,
+      }) as Error,
+    );
+  });
+
   it.each([
     [{ maxConnections: 0 }, 'maxConnections: 0'],
     [{ maxConnections: 1.5 }, 'maxConnections: 1.5'],

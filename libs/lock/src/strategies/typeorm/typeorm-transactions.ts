@@ -1,4 +1,5 @@
 import type { EntityManager } from 'typeorm';
+import { checkKnownOptions, type OptionNames } from '../../locking/known-options.js';
 import { LockConfigurationError } from '../../locking/lock-error.js';
 import {
   LockTransactions,
@@ -56,14 +57,25 @@ export interface TypeormTransactionsOptions {
  *
  * Needs the migration {@link CreateDistributedLock1767225600000}.
  *
+ * @throws {LockConfigurationError} an option is unknown, or has a value that can't work.
+ *
  * @publicApi
  */
 export function typeormTransactions(options: TypeormTransactionsOptions = {}): LockTransactionsFactory {
+  checkKnownOptions('typeormTransactions', options, OPTIONS, '');
   const { ttl = 10_000, waitTime = 15_000 } = options;
   if (!(ttl >= 100)) throw badOption('ttl', ttl, 'at least 100');
   if (!(waitTime >= 0)) throw badOption('waitTime', waitTime, 'at least 0');
   return (nest) => new TypeormTransactions(nest, { ...options, ttl, waitTime });
 }
+
+const OPTIONS: OptionNames<TypeormTransactionsOptions> = {
+  dataSource: true,
+  ttl: true,
+  waitTime: true,
+  isolationLevel: true,
+  currentManager: true,
+};
 
 type ResolvedOptions = TypeormTransactionsOptions &
   Required<Pick<TypeormTransactionsOptions, 'ttl' | 'waitTime'>>;
