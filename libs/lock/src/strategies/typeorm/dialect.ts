@@ -10,6 +10,8 @@ export interface Dialect {
   /** For messages. */
   readonly database: string;
   readonly oldestVersion: string;
+  /** What is taken for such a database, and can't lock; with the reason, as a sentence. */
+  readonly lookalike: string;
   /** The driver's side of a connection that a query runner of this database has. */
   connectionOf(driverConnection: unknown): DriverConnection;
   /** Creates what the lock needs, unless it is there. */

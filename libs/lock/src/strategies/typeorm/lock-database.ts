@@ -150,7 +150,8 @@ export class LockDatabase {
       case 'unsupported':
         return new LockConfigurationError(
           `The server does not understand the lock (${errorText(error)}): it must be ${this.dialect.database} ` +
-            `${this.dialect.oldestVersion} or later. Use such a server, or another strategy, for example redisLock().`,
+            `${this.dialect.oldestVersion} or later. ${this.dialect.lookalike} Use such a server, or another strategy, ` +
+            'for example redisLock().',
           context,
         );
       case 'value':

@@ -17,11 +17,16 @@ import { MariadbConnection, type Mysql2Connection } from './mariadb-connection.j
  * MariaDB 10.6 and later. Its row locks keep the order of those who wait, so the lock's row in the lock table is the
  * lock; the row of an entity is locked behind it. Everything is one compound statement: one round trip.
  *
- * MySQL has no compound statements outside of routines and no sequences: it is refused.
+ * MySQL is refused, and not for its idle transactions (`wait_timeout` of the session would end them). It has no sequence:
+ * whatever else it counts in a transaction comes again after a rollback. And it has no compound statement outside of
+ * routines: every decision below would be one of the client's, a round trip each, in a second copy of this file.
  */
 export class MariadbDialect implements Dialect {
   readonly database = 'MariaDB';
   readonly oldestVersion = '10.6';
+  readonly lookalike =
+    'MySQL is none: without sequences it would give a fencing token again after a rollback, and it has no compound ' +
+    'statements outside of routines.';
   readonly ping = 'DO 0';
   readonly rollback = compound(['ROLLBACK', ...FORGET_IDLE_TIMEOUT]);
   // A statement that ends the transaction by itself leaves the connection without one: DDL, TRUNCATE, LOCK TABLES.

@@ -17,6 +17,7 @@ import { PostgresConnection } from './postgres-connection.js';
 export class PostgresDialect implements Dialect {
   readonly database = 'PostgreSQL';
   readonly oldestVersion = '12';
+  readonly lookalike = 'Databases that only speak its protocol may lack its advisory locks.';
   // A comment is an empty query: it succeeds even in a transaction that failed, and resets the server's idle timer.
   readonly ping = '/* nestjs-distributed-lock: the holder lives */';
   readonly commit = 'COMMIT';
