@@ -123,22 +123,7 @@ export class Lease implements AsyncDisposable {
   run<T>(work: () => Promise<T>): Promise<T> {
     const refusal = this.refusal();
     if (refusal !== undefined) return Promise.reject(refusal);
-    this.running += 1;
-    const joined = this.parts.some((part) => part.lease.transaction !== undefined)
-      ? () => joinTransactions(this.parts, work)
-      : work;
-    return insideLease({ lease: this, scope: this.scope }, joined).then(
-      (result) => {
-        this.running -= 1;
-        if (this.outcome === 'none') this.outcome = 'succeeded';
-        return result;
-      },
-      (error: unknown) => {
-        this.running -= 1;
-        this.outcome = 'failed';
-        throw error;
-      },
-    );
+    return this.endsTransaction ? this.runNoted(work) : this.runJoined(work);
   }
 
   /**
@@ -176,6 +161,30 @@ export class Lease implements AsyncDisposable {
   /** @internal */
   get parts(): readonly LeasePart[] {
     return this.terms.parts;
+  }
+
+  private runJoined<T>(work: () => Promise<T>): Promise<T> {
+    const joined = this.parts.some((part) => part.lease.transaction !== undefined)
+      ? () => joinTransactions(this.parts, work)
+      : work;
+    return insideLease({ lease: this, scope: this.scope }, joined);
+  }
+
+  /** Notes how the work ended, for the lock's transaction ends accordingly. */
+  private runNoted<T>(work: () => Promise<T>): Promise<T> {
+    this.running += 1;
+    return this.runJoined(work).then(
+      (result) => {
+        this.running -= 1;
+        if (this.outcome === 'none') this.outcome = 'succeeded';
+        return result;
+      },
+      (error: unknown) => {
+        this.running -= 1;
+        this.outcome = 'failed';
+        throw error;
+      },
+    );
   }
 
   /** Why nothing can run inside of this lease. */

@@ -38,11 +38,11 @@ export class LockAcquirer {
   take(call: LockCall, options: ResolvedLockOptions): Promise<Lease> {
     const names = sorted(call.keys);
     const [only] = names;
-    // Most calls have one key, and their path has no async function that it can do without: once AsyncLocalStorage is in
-    // use, every promise costs Node 20 a quarter of a microsecond.
+    // Most calls have one key, and their path has no promise that it can do without: once AsyncLocalStorage is in use,
+    // every promise costs Node 20 a quarter of a microsecond.
     if (only !== undefined && names.length === 1) {
       const request = this.request(call, options, only, options.waitTime);
-      return this.takeOne(call, options, request).then((part) => this.lease(call, options, names, [part]));
+      return this.takeOne(call, options, request, (part) => this.lease(call, options, names, [part]));
     }
     return this.takeSeveral(call, options, names).then((parts) => this.lease(call, options, names, parts));
   }
@@ -58,7 +58,8 @@ export class LockAcquirer {
       for (const name of names) {
         const waitTime = Math.max(0, options.waitTime - (performance.now() - askedAt));
         const request = this.request(call, options, name, waitTime);
-        parts.push(await joinTransactions(parts, () => this.takeOne(call, options, request)));
+        const take = (): Promise<LeasePart> => this.takeOne(call, options, request, (part) => part);
+        parts.push(await joinTransactions(parts, take));
       }
       return parts;
     } catch (error) {
@@ -69,36 +70,54 @@ export class LockAcquirer {
     }
   }
 
-  private async takeOne(
+  /** Resolves to what `use` makes of the lock that was taken: see {@link take} for why it takes a function. */
+  private takeOne<T>(
     call: LockCall,
     options: ResolvedLockOptions,
     request: LockRequest,
-  ): Promise<LeasePart> {
-    const { name } = request;
-    const { events, provider, strategies } = this.parts;
-    const strategyName = provider.select(name, options.strategy);
-    const strategy = strategies.get(strategyName);
-    const held = heldPart(strategy, name);
-    if (held !== undefined) {
-      if (isLost(held)) throw held.lease.signal.reason as Error;
-      return held;
+    use: (part: LeasePart) => T,
+  ): Promise<T> {
+    try {
+      const strategyName = this.parts.provider.select(request.name, options.strategy);
+      const strategy = this.parts.strategies.get(strategyName);
+      const held = heldPart(strategy, request.name);
+      if (held === undefined) {
+        const event = eventOf(call, request.name, strategyName);
+        return this.takeNew(strategy, event, options, request, use);
+      }
+      if (isLost(held)) throw held.lease.signal.reason;
+      return Promise.resolve(use(held));
+    } catch (error) {
+      const refusal = error as Error;
+      return Promise.reject(refusal);
     }
-    const event = eventOf(call, name, strategyName);
+  }
+
+  private takeNew<T>(
+    strategy: LockStrategy,
+    event: LockEvent,
+    options: ResolvedLockOptions,
+    request: LockRequest,
+    use: (part: LeasePart) => T,
+  ): Promise<T> {
+    const { events } = this.parts;
     const askedAt = performance.now();
     events.emit('waiting', event);
     const wait = this.slowWaits.began(strategy, event, request.waitTime);
-    try {
-      const lease = await this.ask(strategy, event, request);
-      if (events.hears('acquired')) {
-        events.emit('acquired', { ...event, waited: performance.now() - askedAt, token: lease.token });
-      }
-      return { strategyName, strategy, lease, borrowedFrom: undefined };
-    } catch (error) {
-      this.tellWhyNot(error, event, options);
-      throw error;
-    } finally {
-      if (wait !== undefined) this.slowWaits.ended(wait);
-    }
+    return this.ask(strategy, event, request).then(
+      (lease) => {
+        if (wait !== undefined) this.slowWaits.ended(wait);
+        if (events.hears('acquired')) {
+          events.emit('acquired', { ...event, waited: performance.now() - askedAt, token: lease.token });
+        }
+        return use({ strategyName: event.strategy, strategy, lease, borrowedFrom: undefined });
+      },
+      (error: unknown) => {
+        if (wait !== undefined) this.slowWaits.ended(wait);
+        this.tellWhyNot(error, event, options);
+        throw error;
+      },
+    );
   }
 
   /** Inside of a transaction of ours a lock is taken until that transaction ended. */
@@ -111,7 +130,13 @@ export class LockAcquirer {
     }
     const acquire = (): Promise<StrategyLease> =>
       scope === undefined ? strategy.acquire(request) : scope.acquire(strategy, event.strategy, request);
-    return instrumentation === undefined ? acquire() : instrumentation.wait(event, acquire);
+    try {
+      return instrumentation === undefined ? acquire() : instrumentation.wait(event, acquire);
+    } catch (error) {
+      // A strategy of somebody else's may throw instead of rejecting.
+      const refusal = error as Error;
+      return Promise.reject(refusal);
+    }
   }
 
   private tellWhyNot(error: unknown, event: LockEvent, { whenUnavailable }: ResolvedLockOptions): void {

@@ -86,7 +86,9 @@ export class LockEvents {
   /** @internal */
   emit<Name extends EventName>(name: Name, event: LockEventMap[Name]): void {
     if (CHANNELS[name].hasSubscribers) CHANNELS[name].publish(event);
-    for (const listener of this.listeners.get(name) ?? []) {
+    const listeners = this.listeners.get(name);
+    if (listeners === undefined) return;
+    for (const listener of listeners) {
       try {
         (listener as Listener<Name>)(event);
       } catch (error) {

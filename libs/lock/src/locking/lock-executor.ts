@@ -31,26 +31,8 @@ export class LockExecutor {
   }
 
   /** Takes the locks, runs the work inside of them, and gives them back. */
-  async run<T>(call: LockCall, work: (lease: Lease) => Promise<T>): Promise<T> {
-    const options = this.resolve(call);
-    let lease: Lease;
-    try {
-      lease = await this.acquirer.take(call, options);
-    } catch (error) {
-      if (error instanceof LockBusyError) return this.answerBusy<T>(error, call, options);
-      if (!(error instanceof LockUnavailableError) || options.whenUnavailable !== 'run') throw error;
-      this.warnUnlocked(error, call);
-      lease = new Lease({
-        keys: [...call.keys],
-        parts: [],
-        holdAtMost: undefined,
-        onReleased: () => undefined,
-      });
-    }
-    const { instrumentation } = this.parts;
-    const inside = (): Promise<T> => this.runInside(lease, call, options, work);
-    if (instrumentation === undefined) return await inside();
-    return instrumentation.hold(eventOf(call, lease.key, lease.parts[0]?.strategyName), inside);
+  run<T>(call: LockCall, work: (lease: Lease) => Promise<T>): Promise<T> {
+    return this.parts.instrumentation === undefined ? this.runInside(call, work) : this.runHeld(call, work);
   }
 
   /** Takes the locks and leaves it to the caller to give them back. */
@@ -58,12 +40,15 @@ export class LockExecutor {
     return this.acquirer.take(call, this.resolve(call));
   }
 
-  private async runInside<T>(
-    lease: Lease,
-    call: LockCall,
-    options: ResolvedLockOptions,
-    work: (lease: Lease) => Promise<T>,
-  ): Promise<T> {
+  /** One function for taking and running, for each promise costs: see `LockAcquirer.take`. */
+  private async runInside<T>(call: LockCall, work: (lease: Lease) => Promise<T>, taken?: Lease): Promise<T> {
+    const options = this.resolve(call);
+    let lease: Lease;
+    try {
+      lease = taken ?? (await this.acquirer.take(call, options));
+    } catch (error) {
+      return this.runWithout(error, call, options, work);
+    }
     const transactional = options.transaction !== false;
     let result: T;
     try {
@@ -80,6 +65,43 @@ export class LockExecutor {
     // What was committed under a lock that the database judged is done, whatever became of the lock since.
     if (lost === undefined || transactional || options.whenLost === 'ignore') return result;
     throw lostAfterwards(lost, result);
+  }
+
+  private async runHeld<T>(call: LockCall, work: (lease: Lease) => Promise<T>): Promise<T> {
+    const options = this.resolve(call);
+    let lease: Lease;
+    try {
+      lease = await this.acquirer.take(call, options);
+    } catch (error) {
+      return this.runWithout(error, call, options, work);
+    }
+    return this.hold(lease, call, work);
+  }
+
+  private hold<T>(lease: Lease, call: LockCall, work: (lease: Lease) => Promise<T>): Promise<T> {
+    const { instrumentation } = this.parts;
+    const inside = (): Promise<T> => this.runInside(call, work, lease);
+    if (instrumentation === undefined) return inside();
+    return instrumentation.hold(eventOf(call, lease.key, lease.parts[0]?.strategyName), inside);
+  }
+
+  /** The locks could not be had. */
+  private async runWithout<T>(
+    error: unknown,
+    call: LockCall,
+    options: ResolvedLockOptions,
+    work: (lease: Lease) => Promise<T>,
+  ): Promise<T> {
+    if (error instanceof LockBusyError) return this.answerBusy<T>(error, call, options);
+    if (!(error instanceof LockUnavailableError) || options.whenUnavailable !== 'run') throw error;
+    this.warnUnlocked(error, call);
+    const lease = new Lease({
+      keys: [...call.keys],
+      parts: [],
+      holdAtMost: undefined,
+      onReleased: () => undefined,
+    });
+    return this.hold(lease, call, work);
   }
 
   /** Begin, fence, run, commit: all of it before the locks are given back. */
