@@ -85,7 +85,13 @@ const CAUGHT_AMONG_TASKS: readonly Catch[] = [
   },
   { flaw: 'serves the last first', by: 'grants 50 waiters', because: /who comes first/ },
   { flaw: 'lets everybody in', by: 'passes over a waiter', because: /past the waiters/ },
-  { flaw: 'does not renew', by: 'lets nobody in while', because: /the lock is busy/ },
+  { flaw: 'does not renew', by: 'lets nobody in while', because: /the lock is busy|still holds/ },
+  { flaw: 'counts the wait into the lease', by: 'lets nobody in while', because: /does not count into it/ },
+  {
+    flaw: 'frees the lock of its holder when it gives up',
+    by: 'gives up after a wait time of 200 ms, and',
+    because: /the holder is unharmed/,
+  },
   {
     flaw: 'never aborts its signal',
     by: 'can be taken away by force',
@@ -202,6 +208,11 @@ const CAUGHT_AMONG_PROCESSES: readonly Catch[] = [
     by: 'lets the next in when the lease of a frozen',
     because: /who comes first/,
   },
+  {
+    flaw: 'takes a lease that is over when it reads of it',
+    by: 'gives no lock to a frozen waiter',
+    because: /when the others have left/,
+  },
   { flaw: 'never aborts its signal', by: 'tells a holder', because: /signal of the late holder/ },
   { flaw: 'takes back a lock from whoever holds it', by: 'tells a holder', because: /nobody else gets in/ },
   { flaw: 'extends what it has lost', by: 'tells a holder', because: /late extension fails/ },
@@ -227,7 +238,7 @@ const CAUGHT_AMONG_PROCESSES: readonly Catch[] = [
 const KEPT_BY_OTHERS = ['protects counters that lose', 'refuses names above'];
 
 /** Most flaws show only when our patience ends, and the reference is fast. */
-const IMPATIENCE = { process: 1_000, shared: 2_500 };
+const IMPATIENCE = { process: 1_500, shared: 2_500 };
 
 describe.each(['process', 'shared'] as const)('the contract suite on a correct strategy', (scope) => {
   const store = new ReferenceStore();

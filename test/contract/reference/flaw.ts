@@ -27,6 +27,9 @@ export const FLAWS = [
   'remembers every lock',
   // In the client
   'does not renew',
+  'counts the wait into the lease',
+  'takes a lease that is over when it reads of it',
+  'frees the lock of its holder when it gives up',
   'waits for ever',
   'waits although it should try once',
   'gives up too early',

@@ -62,9 +62,17 @@ class ReferenceStrategy extends LockStrategy {
     this.waits.add(wait);
     const reply = await wait.finally(() => this.waits.delete(wait));
     if (!reply.done) throw this.busy(name, performance.now() - askedAt, flaw);
+    const left = (reply.ends ?? 0) - Date.now();
+    if (left <= 0 && flaw !== 'takes a lease that is over when it reads of it') {
+      // Somebody else may have it by now.
+      await this.store.ask({ do: 'release', name, token: reply.token }).reply;
+      const waited = performance.now() - askedAt;
+      return this.acquire({ ...request, waitTime: Math.max(0, request.waitTime - waited) });
+    }
     const token = flaw === 'has no token' ? undefined : reply.token;
-    const sentAt = waitTime > 0 ? performance.now() : askedAt;
-    const terms = { name, token: reply.token ?? 0, ttl, sentAt, flaw };
+    const now = performance.now();
+    const endsAt = flaw === 'counts the wait into the lease' ? askedAt + ttl : now + left;
+    const terms = { name, token: reply.token ?? 0, ttl, endsAt, flaw };
     const lease = new ReferenceLease(this.store, terms, token, () => {
       this.held.delete(lease);
       if (this.held.size === 0) this.everythingReleased();
@@ -122,6 +130,9 @@ class ReferenceStrategy extends LockStrategy {
       // The grant was under way.
       if (!cancelled) await this.store.ask({ do: 'release', name, token: (await reply).token }).reply;
     }
+    if (flaw === 'frees the lock of its holder when it gives up') {
+      await this.store.ask({ do: 'forceRelease', name }).reply;
+    }
     if (first === 'shut down') throw this.shutDown.signal.reason;
     if (first === 'aborted' && flaw !== 'takes an abort for a time-out') throw signal?.reason;
     return { id, done: false };
@@ -150,7 +161,7 @@ interface LeaseTerms {
   readonly name: string;
   readonly token: number;
   readonly ttl: number;
-  readonly sentAt: number;
+  readonly endsAt: number;
   readonly flaw: Flaw | undefined;
 }
 
@@ -173,9 +184,9 @@ class ReferenceLease implements StrategyLease {
     readonly token: number | undefined,
     private readonly onOver: () => void,
   ) {
-    const { name, ttl, sentAt, flaw } = terms;
+    const { name, ttl, endsAt, flaw } = terms;
     this.name = name;
-    this.lastUntil(sentAt + ttl);
+    this.lastUntil(endsAt);
     this.renewal = setInterval(() => {
       if (flaw !== 'does not renew') void this.extend(ttl).catch(() => undefined);
     }, ttl / 3).unref();

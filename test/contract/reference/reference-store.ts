@@ -23,6 +23,8 @@ export interface StoreReply {
   readonly id: number;
   readonly done: boolean;
   readonly token?: number;
+  /** When the lease is over, by the clock of the machine, which all have. */
+  readonly ends?: number;
   readonly waiters?: number;
   readonly flaw?: Flaw;
 }
@@ -125,8 +127,10 @@ export class ReferenceStore {
     const lock = this.lockOf(name);
     const waiter: Waiter = { id, client, lease: duration, holdAtLeast };
     const again = this.flaw === 'lets the holder in again' && lock.holder?.client === client;
-    if (this.flaw === 'lets everybody in' || again) return { done: true, token: this.nextToken() };
-    if (lock.holder === undefined) return { done: true, token: this.grant(name, lock, waiter) };
+    if (this.flaw === 'lets everybody in' || again) {
+      return { done: true, token: this.nextToken(), ends: Date.now() + duration };
+    }
+    if (lock.holder === undefined) return this.granted(name, lock, waiter);
     if (wait !== true) return { done: false };
     lock.queue.push(waiter);
     return undefined;
@@ -172,6 +176,10 @@ export class ReferenceStore {
     return token;
   }
 
+  private granted(name: string, lock: LockState, waiter: Waiter): Omit<StoreReply, 'id'> {
+    return { done: true, token: this.grant(name, lock, waiter), ends: Date.now() + waiter.lease };
+  }
+
   private handOnInTime(name: string, lock: LockState): void {
     const left = (lock.holder?.keptUntil ?? 0) - performance.now();
     if (lock.holder === undefined || left <= 0 || this.flaw === 'forgets holdAtLeast') {
@@ -188,7 +196,7 @@ export class ReferenceStore {
     const next = this.flaw === 'serves the last first' ? lock.queue.pop() : lock.queue.shift();
     if (next === undefined) return this.forgetIfIdle(name);
     if (this.flaw === 'never gives a lock to the next') return;
-    this.reply(next.client, { id: next.id, done: true, token: this.grant(name, lock, next) });
+    this.reply(next.client, { id: next.id, ...this.granted(name, lock, next) });
   }
 
   private lapseAfter(lease: number, name: string, lock: LockState): NodeJS.Timeout | undefined {

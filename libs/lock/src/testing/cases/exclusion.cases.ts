@@ -101,12 +101,9 @@ async function count(arena: Arena, lock: CountPlan['lock']): Promise<CountTotals
   try {
     const counters = ['a', 'b'].map((key) => ({ name: arena.key(`count-${key}`), file: join(folder, key) }));
     const contenders = await arena.contenders(4);
-    const results = await arena.inTheEnd(
-      'all have counted',
-      Promise.all(
-        contenders.map((contender) =>
-          contender.count({ counters, tasks: TASKS, rounds: ROUNDS, pause: 3, lock }),
-        ),
+    const results = await Promise.all(
+      contenders.map((contender) =>
+        contender.count({ counters, tasks: TASKS, rounds: ROUNDS, pause: 3, lock }),
       ),
     );
     const raised = sum(results.flatMap((result) => result.raised));

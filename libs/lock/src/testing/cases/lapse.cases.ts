@@ -15,11 +15,17 @@ export const lapseCases: readonly ContractCase[] = [
       const [holder, other] = await arena.contenders(2);
       const name = arena.key('alive');
       const grant = await holder.acquire(name, { ttl: arena.lease });
+      const next = other.attempt(name, { ttl: arena.lease });
       const outcome = await other.attempt(name, { waitTime: 1.6 * arena.lease, ttl: arena.lease }).outcome();
       promiseEqual('who waits longer than the lease is told that the lock is busy', outcome, 'LOCK_BUSY');
       const { aborted, remaining } = await grant.state();
       promise('the holder still holds', !aborted && remaining > 0, { aborted, remaining });
       await grant.release();
+      const later = await arena.soon('who still waits gets the lock', next.granted);
+      const lease = await later.state();
+      const isWhole = !lease.aborted && lease.remaining > arena.lease / 2;
+      promise('a wait that is longer than the lease does not count into it', isWhole, lease);
+      await later.release();
     },
   },
   {
@@ -51,6 +57,38 @@ export const lapseCases: readonly ContractCase[] = [
         const tokens = { frozen: grant.token, first: first?.token };
         promise('its token is above the frozen holder’s', Number(first?.token) > Number(grant.token), tokens);
       }
+    },
+  },
+  {
+    title: 'gives no lock to a frozen waiter that lasts when it reads of it too late, and others have it',
+    appliesTo: sharedStrategies,
+    run: async (arena) => {
+      const [holder, third, waiter] = await arena.processContenders(3);
+      const name = arena.key('frozen-waiter');
+      const request = { ttl: arena.lease };
+      const grant = await holder.acquire(name, request);
+      const late = waiter.attempt(name, request);
+      await arena.untilLastWaits(name, [late]);
+      const goOn = await waiter.freeze();
+      let next: Grant;
+      try {
+        await grant.release();
+        next = await arena.soon('the next gets the lock', third.acquire(name, request));
+      } finally {
+        await goOn();
+      }
+      await waiter.traits();
+      await unharmed(holder, next, name);
+      const { at: released } = await next.release();
+      const last = await arena.soon('the waiter is served', late.granted);
+      if (arena.traits.order === 'process' && last.at < released) {
+        // A lock that is a transaction ends with its connection, whose end is read after the grant: nothing of it is kept.
+        const lost = async (): Promise<boolean> => (await last.state()).aborted;
+        await eventually('it hears that the lock is lost', arena.patience, lost);
+      } else {
+        promise('it is served when the others have left', last.at >= released, { released, at: last.at });
+      }
+      await last.release();
     },
   },
   {

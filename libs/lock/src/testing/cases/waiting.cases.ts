@@ -19,6 +19,7 @@ export const waitingCases: readonly ContractCase[] = [
         const error = await arena.soon('the wait ends', failureOf(other.attempt(name, { waitTime: WAIT })));
         promiseEqual('the error names the key', [error.code, error.key], ['LOCK_BUSY', name]);
       });
+      promiseEqual('the holder is unharmed', await other.probe(name), 'LOCK_BUSY');
       await grant.release();
       await freeAgain(arena, other, name);
     },
