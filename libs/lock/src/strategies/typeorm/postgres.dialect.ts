@@ -286,10 +286,9 @@ function takeRow(table: LockTable, { id, name }: LockIdentity, heldUntil: string
  */
 function nextToken({ sequence }: LockTable): string {
   const name = literal(sequence);
-  return (
-    `(SELECT CASE WHEN next < clock THEN setval(${name}, clock) ELSE next END ` +
-    `FROM (SELECT nextval(${name}) AS next, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS clock OFFSET 0) AS t)`
-  );
+  const clock = '(extract(epoch FROM clock_timestamp()) * 1000000)::bigint';
+  // Read twice, the clock is only later; a subquery that reads it once costs the planner more than all of this.
+  return `CASE WHEN nextval(${name}) < ${clock} THEN setval(${name}, ${clock}) ELSE currval(${name}) END`;
 }
 
 function writeFences(table: LockTable, fences: readonly Fence[], waitTime: number): readonly string[] {
