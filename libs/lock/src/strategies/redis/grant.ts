@@ -235,6 +235,8 @@ export class Grant implements Renewable {
     }
     member.place.turn.take();
     const token = member.token + member.place.serve(member.token);
+    // Whom it served last is not kept for as long as the lock is held.
+    if (member.place.capacity(member.token) === 0) this.members.shift();
     const { name, strategy } = this.host;
     const lease = new RedisLease(name, token, now, holdAtLeast, ttl, strategy, this);
     this.current = lease;

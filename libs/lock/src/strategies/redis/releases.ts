@@ -31,12 +31,13 @@ const MOST_ATTEMPTS = 100;
 
 /** The grants of one lock that are being given back: each is told to Redis until Redis has answered. */
 export class Releases {
-  private readonly outstanding = new Map<string, Release>();
+  /** Made when something is given back: ten thousand locks may be held for hours. */
+  private outstanding: Map<string, Release> | undefined;
 
   constructor(private readonly host: ReleaseHost) {}
 
   get isEmpty(): boolean {
-    return this.outstanding.size === 0;
+    return this.outstanding === undefined || this.outstanding.size === 0;
   }
 
   /**
@@ -47,6 +48,7 @@ export class Releases {
     return new Promise((resolve) => {
       const closedUntil = holdLeft > 0 ? this.host.clock.now() + holdLeft : 0;
       const release: Release = { token, closedUntil, attempts: 0, done: resolve };
+      this.outstanding ??= new Map();
       this.outstanding.set(token, release);
       this.send(release);
     });
@@ -54,12 +56,12 @@ export class Releases {
 
   /** Sends again what was not answered. */
   resume(): void {
-    for (const release of [...this.outstanding.values()]) this.send(release);
+    for (const release of [...(this.outstanding?.values() ?? [])]) this.send(release);
   }
 
   /** Nobody has to wait for an answer any more: the connection is lost. */
   detach(): void {
-    for (const release of this.outstanding.values()) release.done();
+    for (const release of this.outstanding?.values() ?? []) release.done();
   }
 
   private send(release: Release): void {
@@ -90,7 +92,7 @@ export class Releases {
   }
 
   private forget(release: Release): void {
-    if (this.outstanding.get(release.token) === release) this.outstanding.delete(release.token);
+    if (this.outstanding?.get(release.token) === release) this.outstanding.delete(release.token);
     release.done();
   }
 }

@@ -59,11 +59,11 @@ export function isWrittenAgain(reply: string): boolean {
 
 /** Redis' clock in a reply: all but RELEASED, NOT_YOURS and CANCELLED carry it. */
 export function heldOf(reply: string): HeldNote {
-  return { now: Number(reply.slice(2, 15)), ends: Number(reply.slice(15, 28)) };
+  return { now: digitsOf(reply, 2, 15), ends: digitsOf(reply, 15, 28) };
 }
 
 export function grantOf(reply: string): GrantNote {
-  return parseGrant(reply.slice(2));
+  return parseGrant(reply, 2);
 }
 
 const NO_TICKETS: readonly TicketNote[] = [];
@@ -103,7 +103,7 @@ export function messageOf(message: string): { readonly key: string; readonly bod
 
 /** The grant in a GRANTED message's body. */
 export function grantOfMessage(body: string): GrantNote {
-  return parseGrant(body.slice(1));
+  return parseGrant(body, 1);
 }
 
 /** The token in a LOST message's body. */
@@ -111,22 +111,35 @@ export function tokenOfMessage(body: string): number {
   return Number(body.slice(1, 17));
 }
 
-/** `now(13) ends(13) token(16) lease:block;seqs` */
-function parseGrant(text: string): GrantNote {
-  const colon = text.indexOf(':', 42);
+/** `now(13) ends(13) token(16) lease:block;seqs`, from a place in a text on. */
+function parseGrant(text: string, from: number): GrantNote {
+  const colon = text.indexOf(':', from + 42);
   const afterTerms = text.indexOf(';', colon);
-  const end = text.indexOf(';', afterTerms + 1);
-  const seqs = text.slice(afterTerms + 1, end < 0 ? undefined : end);
-  const tokenText = text.slice(26, 42);
+  const semicolon = text.indexOf(';', afterTerms + 1);
+  const end = semicolon < 0 ? text.length : semicolon;
+  const comma = text.indexOf(',', afterTerms);
   return {
-    now: Number(text.slice(0, 13)),
-    ends: Number(text.slice(13, 26)),
-    token: Number(tokenText),
-    tokenText,
-    lease: Number(text.slice(42, colon)),
-    block: Number(text.slice(colon + 1, afterTerms)),
-    seqs: seqs.includes(',') ? seqs.split(',').map(Number) : [Number(seqs)],
+    now: digitsOf(text, from, from + 13),
+    ends: digitsOf(text, from + 13, from + 26),
+    token: digitsOf(text, from + 26, from + 42),
+    tokenText: text.slice(from + 26, from + 42),
+    lease: digitsOf(text, from + 42, colon),
+    block: digitsOf(text, colon + 1, afterTerms),
+    seqs:
+      comma < 0 || comma > end
+        ? [digitsOf(text, afterTerms + 1, end)]
+        : text
+            .slice(afterTerms + 1, end)
+            .split(',')
+            .map(Number),
   };
+}
+
+/** A whole number within a text. `Number(text.slice(…))` takes twice as long, and a grant has five of them. */
+function digitsOf(text: string, from: number, to: number): number {
+  let value = 0;
+  for (let at = from; at < to; at += 1) value = value * 10 + text.charCodeAt(at) - 48;
+  return value;
 }
 
 /** A ticket or token as the scripts want it: 16 digits. */

@@ -11,7 +11,9 @@ export class ScriptCommand extends Command {
     super(name, NO_ARGUMENTS, { replyEncoding: 'utf8' });
     // For who traces the commands of ioredis.
     this.args = args;
-    this.written = `*${args.length + 1}\r\n${bulk(name)}${args.map(bulk).join('')}`;
+    let written = `*${args.length + 1}\r\n${bulk(name)}`;
+    for (const argument of args) written += bulk(argument);
+    this.written = written;
   }
 
   override toWritable(): string {
