@@ -1,3 +1,4 @@
+import { onFirstEnd } from './connection-end.js';
 import type { DriverConnection, StatementResult } from './dialect.js';
 import type { QueryGate } from './query-queue.js';
 import { replacing } from './replacing.js';
@@ -16,22 +17,14 @@ export class MariadbConnection implements DriverConnection {
   }
 
   onEnd(listener: (error: Error | undefined) => void): () => void {
-    let told = false;
-    const tell = (error?: Error): void => {
-      if (told) return;
-      told = true;
-      listener(error);
-    };
+    const { connection } = this;
     // A connection that ends while a query waits tells that query only; its stream ends in any case.
-    this.connection.on('error', tell);
-    this.connection.on('end', tell);
-    const onClose = (): void => tell();
-    this.connection.stream.on('close', onClose);
-    return () => {
-      this.connection.off('error', tell);
-      this.connection.off('end', tell);
-      this.connection.stream.off('close', onClose);
-    };
+    const signs = [
+      [connection, 'error'],
+      [connection, 'end'],
+      [connection.stream, 'close'],
+    ] as const;
+    return onFirstEnd(signs, listener);
   }
 
   guarded(gate: QueryGate): unknown {
@@ -69,15 +62,15 @@ export class MariadbConnection implements DriverConnection {
 export interface Mysql2Connection {
   query(sql: string, callback: QueryCallback): void;
   query(...args: readonly unknown[]): unknown;
-  on(event: string, listener: (error?: Error) => void): unknown;
-  off(event: string, listener: (error?: Error) => void): unknown;
+  on(event: string, listener: (error?: unknown) => void): unknown;
+  off(event: string, listener: (error?: unknown) => void): unknown;
   promise(): { query(...args: unknown[]): Promise<unknown> };
   destroy(): void;
   readonly stream: {
     readonly destroyed: boolean;
     destroy(): void;
-    on(event: 'close', listener: () => void): unknown;
-    off(event: 'close', listener: () => void): unknown;
+    on(event: string, listener: () => void): unknown;
+    off(event: string, listener: () => void): unknown;
   };
 }
 

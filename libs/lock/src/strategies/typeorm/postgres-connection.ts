@@ -1,3 +1,4 @@
+import { onFirstEnd } from './connection-end.js';
 import type { DriverConnection, StatementResult } from './dialect.js';
 import type { QueryGate } from './query-queue.js';
 import { replacing } from './replacing.js';
@@ -14,19 +15,13 @@ export class PostgresConnection implements DriverConnection {
   }
 
   onEnd(listener: (error: Error | undefined) => void): () => void {
-    let told = false;
-    const tell = (error?: Error): void => {
-      if (told) return;
-      told = true;
-      listener(error);
-    };
+    const { client } = this;
     // A server that goes away is reported as `error`, a connection that ends in order only as `end`.
-    this.client.on('error', tell);
-    this.client.on('end', tell);
-    return () => {
-      this.client.off('error', tell);
-      this.client.off('end', tell);
-    };
+    const signs = [
+      [client, 'error'],
+      [client, 'end'],
+    ] as const;
+    return onFirstEnd(signs, listener);
   }
 
   guarded(gate: QueryGate): unknown {
@@ -55,8 +50,8 @@ const LONGEST_TIMEOUT = 2 ** 31 - 1;
 /** What is used of a client of `pg`, so that its types are not needed to install the library. */
 interface PgClient {
   query(query: object | string, ...more: unknown[]): Promise<PgResult | PgResult[]>;
-  on(event: string, listener: (error?: Error) => void): unknown;
-  off(event: string, listener: (error?: Error) => void): unknown;
+  on(event: string, listener: (error?: unknown) => void): unknown;
+  off(event: string, listener: (error?: unknown) => void): unknown;
   end(): Promise<void>;
   readonly connection?: { readonly stream?: { destroy(): void } };
 }
