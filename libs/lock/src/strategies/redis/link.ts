@@ -227,7 +227,7 @@ export class Link {
     this.failures += 1;
     if (this.failures === 1) {
       this.settings.logger.warn(
-        `Redis (${this.settings.address}) can't be reached: ${error.message}. ` +
+        `Redis (${this.settings.address}) can't be reached: ${error.message.replace(/\.$/, '')}. ` +
           'Calls wait for it up to their waitTime; connecting again until it is back.',
       );
     }

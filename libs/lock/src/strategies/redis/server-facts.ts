@@ -7,7 +7,7 @@ export interface ServerFacts {
   readonly runId: string | undefined;
   /** Milliseconds of Redis' clock at which the server started, at the latest. */
   readonly startedAt: number | undefined;
-  /** Whether it has sharded channels (Redis 7). */
+  /** Whether it has sharded channels (Redis 7, where nobody took them away). */
   readonly sharded: boolean;
   /** Whether this connection speaks RESP3: messages and replies on one connection. */
   readonly resp3: boolean;
@@ -24,10 +24,11 @@ export interface ServerFacts {
  * @throws {LockConfigurationError} the server can't keep a lock: it is too old, or drops keys when its memory is full.
  */
 export async function askServer(connection: Redis): Promise<ServerFacts> {
-  const [info, hello, client, time] = await Promise.all([
+  const [info, hello, client, spublish, time] = await Promise.all([
     connection.info().catch(orElse('')),
     (connection.call('HELLO') as Promise<unknown[]>).catch(orElse([] as unknown[])),
     (connection.call('CLIENT', 'INFO') as Promise<string>).catch(orElse('')),
+    (connection.call('COMMAND', 'INFO', 'SPUBLISH') as Promise<unknown[]>).catch(orElse(undefined)),
     connection.time(),
   ]);
   const fields = fieldsOf(info, /\r?\n/, ':');
@@ -40,7 +41,8 @@ export async function askServer(connection: Redis): Promise<ServerFacts> {
   return {
     runId: fields.get('run_id'),
     startedAt: uptime === undefined ? undefined : now - Number(uptime) * 1_000,
-    sharded: version >= 7,
+    // A server answers null for a command that it has not, whatever version it says to be.
+    sharded: spublish === undefined ? version >= 7 : Array.isArray(spublish[0]),
     resp3: Number(hello[hello.indexOf('proto') + 1]) === 3,
     client: id !== undefined && address !== undefined ? { id, address } : undefined,
     isCluster: fields.get('cluster_enabled') === '1',
