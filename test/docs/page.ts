@@ -22,7 +22,10 @@ export interface Snippet {
   readonly file: string | undefined;
 }
 
-/** The TypeScript of a page, block by block. */
+/**
+ * The TypeScript of a page, block by block. What is marked as `typescript` instead is the code of another library, whose
+ * types are not here, or broken.
+ */
 export function snippetsOf(document: string): readonly Snippet[] {
   return blocksOf(document, 'ts').map((code, number) => ({
     name: `${document}#${number + 1}`,
