@@ -21,6 +21,8 @@ export interface TypeormLockOptions {
   /**
    * How many connections of the pool all locks of this process together use at most, holders and those who wait in the
    * database. More lets more keys be locked at the same time; fewer leaves more connections to other queries.
+   * Beside them, and beside the pool when that has none to spare, one connection looks after queries that take longer than
+   * a third of their lock's `ttl`.
    *
    * @defaultValue half the pool, at least 1
    */
