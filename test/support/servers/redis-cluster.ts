@@ -20,6 +20,8 @@ async function startNode(): Promise<RedisServer> {
 }
 
 export class RedisCluster {
+  private readonly replicas: RedisServer[] = [];
+
   constructor(readonly servers: readonly RedisServer[]) {}
 
   get nodes(): readonly { readonly host: string; readonly port: number }[] {
@@ -61,6 +63,33 @@ export class RedisCluster {
     }
   }
 
+  /** Adds a server that follows the one that serves a slot, and waits until it has its data. */
+  async addReplica(slot: number): Promise<RedisServer> {
+    const master = await this.serverOf(slot);
+    const replica = await startNode();
+    this.replicas.push(replica);
+    const [leader, follower] = [new Redis(master.url), new Redis(replica.url)];
+    try {
+      const id = String(await leader.call('CLUSTER', 'MYID'));
+      const busPort = /@(\d+)/.exec(String(await leader.call('CLUSTER', 'NODES')))?.[1] ?? '';
+      await follower.call('CLUSTER', 'MEET', master.host, String(master.port), busPort);
+      await eventually('it can follow', () =>
+        follower.call('CLUSTER', 'REPLICATE', id).then(
+          () => true,
+          () => false,
+        ),
+      );
+      await eventually('it has the data', async () =>
+        (await follower.info('replication')).includes('master_link_status:up'),
+      );
+      await eventually('everybody knows it', () => this.allKnow(this.servers.length + this.replicas.length));
+    } finally {
+      leader.disconnect();
+      follower.disconnect();
+    }
+    return replica;
+  }
+
   /** The server that serves a slot, as the first server knows it. */
   async serverOf(slot: number): Promise<RedisServer> {
     for (const server of this.servers) {
@@ -99,7 +128,19 @@ export class RedisCluster {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.servers.map((server) => server.stop()));
+    await Promise.all([...this.servers, ...this.replicas].map((server) => server.stop()));
+  }
+
+  private async allKnow(count: number): Promise<boolean> {
+    const infos = await Promise.all(
+      this.servers.map(async (server) => {
+        const client = new Redis(server.url);
+        const info = String(await client.call('CLUSTER', 'INFO'));
+        client.disconnect();
+        return info;
+      }),
+    );
+    return infos.every((info) => info.includes(`cluster_known_nodes:${count}`));
   }
 
   private async slotsOf(server: RedisServer): Promise<readonly number[]> {
