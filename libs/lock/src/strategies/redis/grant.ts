@@ -5,6 +5,7 @@ import type { LocalClock } from './local-clock.js';
 import type { Place } from './place.js';
 import { heldOf, isWrittenAgain, ReplyCode, sixteenDigits, type GrantNote } from './replies.js';
 import { RedisLease } from './redis-lease.js';
+import { scriptKeys } from './script-keys.js';
 import type { QueueSending } from './session.js';
 import type { Waiter } from './waiter.js';
 
@@ -299,7 +300,7 @@ export class Grant implements Renewable {
     const last = sixteenDigits(token + seqs.length * block - 1);
     const sent = this.host.send({
       script: 'extend',
-      keys: [stateKey],
+      keys: scriptKeys([stateKey]),
       args: [tokenText + instance, String(lease), `${last}${this.note.lease}:${block};${seqs.join(',')}`],
       // Sent a second time it could come after the release.
       wanted: () => !this.over,

@@ -1,9 +1,11 @@
+import { scriptKeys, type ScriptKeys } from './script-keys.js';
+
 /** The two keys of a lock. They share a hash tag, the whole encoded name, and so one slot of a Cluster. */
 export interface LockKeys {
   readonly state: string;
   readonly queue: string;
-  /** As the scripts take them. */
-  readonly both: readonly [state: string, queue: string];
+  /** As most scripts take them. */
+  readonly both: ScriptKeys;
 }
 
 /** Braces in a name would end the hash tag early, and `%` has to stay unambiguous. */
@@ -17,5 +19,5 @@ export function lockKeys(prefix: string, name: string): LockKeys {
 
 export function keysOfState(state: string): LockKeys {
   const queue = `${state}:queue`;
-  return { state, queue, both: [state, queue] };
+  return { state, queue, both: scriptKeys([state, queue]) };
 }

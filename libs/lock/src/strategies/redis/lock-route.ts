@@ -1,11 +1,12 @@
 import type { Link } from './link.js';
 import type { LockKeys } from './lock-keys.js';
 import type { Router } from './router.js';
+import type { ScriptName } from './script-command.js';
+import type { ScriptKeys } from './script-keys.js';
 import {
   RedirectedError,
   SessionLostError,
   type QueueSending,
-  type ScriptName,
   type Sending,
   type Session,
 } from './session.js';
@@ -131,11 +132,11 @@ class RoutedSending implements Sending {
     return this.sending.script;
   }
 
-  get keys(): readonly string[] {
+  get keys(): ScriptKeys {
     return this.sending.keys;
   }
 
-  get args(): readonly string[] {
+  get args(): string[] {
     return this.sending.args;
   }
 

@@ -4,8 +4,8 @@ import type { Redis } from 'ioredis';
 const COMMANDS_A_PACKET = 16;
 
 /**
- * Gathers what one tick sends over a connection, for Node's side of a command is mostly its packet. The first command of
- * a tick goes out at once, the others travel together when the tick ends.
+ * Gathers what one tick sends over a connection, for Node's side of a command is mostly its packet. A single command goes
+ * out at once, several travel together when the tick ends; how many there will be is guessed from the tick before.
  */
 export class Packets {
   // ioredis writes to it as to a pipeline of its own.
@@ -13,9 +13,11 @@ export class Packets {
   readonly destination: { readonly redis: Redis };
   private gathered = '';
   private count = 0;
-  private tickHasBegun = false;
+  private sentThisTick = 0;
+  private gathers = false;
   private readonly endTick = (): void => {
-    this.tickHasBegun = false;
+    this.gathers = this.sentThisTick > 1;
+    this.sentThisTick = 0;
     this.flush();
   };
 
@@ -27,17 +29,18 @@ export class Packets {
   flush(): void {
     if (this.count === 0) return;
     const { gathered } = this;
+    const { stream } = this.destination.redis;
     this.gathered = '';
     this.count = 0;
-    this.destination.redis.stream.write(gathered);
+    // What was gathered for a connection that has ended meanwhile is rejected by ioredis.
+    if (stream.writable) stream.write(gathered);
   }
 
   write(command: string | Buffer): void {
-    if (!this.tickHasBegun) {
-      this.tickHasBegun = true;
+    this.sentThisTick += 1;
+    if (this.sentThisTick === 1) {
       process.nextTick(this.endTick);
-      this.destination.redis.stream.write(command);
-      return;
+      if (!this.gathers) return void this.destination.redis.stream.write(command);
     }
     this.gathered += command.toString();
     this.count += 1;

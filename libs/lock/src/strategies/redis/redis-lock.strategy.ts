@@ -17,7 +17,8 @@ import { lockKeys, keysOfState, stateKey } from './lock-keys.js';
 import { inspectionOf } from './lock-inspection.js';
 import { messageOf, ReplyCode, wantsSweep } from './replies.js';
 import type { Router, RouterSettings, RouterUser } from './router.js';
-import { RedirectedError, type ScriptName, type Session } from './session.js';
+import type { ScriptName } from './script-command.js';
+import { RedirectedError, type Session } from './session.js';
 import { SingleRouter } from './single-router.js';
 import { WaitLimits } from './wait-limits.js';
 
@@ -205,7 +206,7 @@ export class RedisLockStrategy extends LockStrategy {
   private async once(
     script: ScriptName,
     name: string,
-    args: (session: Session) => readonly string[],
+    args: (session: Session) => string[],
   ): Promise<{ readonly reply: string; readonly sentAt: number; readonly receivedAt: number }> {
     await this.router.start();
     const keys = lockKeys(this.prefix, name);
@@ -214,7 +215,7 @@ export class RedisLockStrategy extends LockStrategy {
     return new Promise((resolve, reject) => {
       session.run({
         script,
-        keys: [keys.state, keys.queue],
+        keys: keys.both,
         args: args(session),
         replied: (reply, sentAt, receivedAt) => resolve({ reply, sentAt, receivedAt }),
         failed: (cause) => {

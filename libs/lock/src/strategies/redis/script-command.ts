@@ -1,4 +1,12 @@
 import { Command } from 'ioredis';
+import type { ScriptKeys } from './script-keys.js';
+import { bulk } from './resp.js';
+import { SCRIPTS } from './scripts/scripts.generated.js';
+
+export type ScriptName = keyof typeof SCRIPTS;
+
+/** By its hash, or by its text when Redis does not know it (any more). */
+export type ScriptCall = 'evalsha' | 'eval';
 
 /** ioredis copies and checks the arguments that it is given; there is nothing of that to be done here. */
 const NO_ARGUMENTS: [] = [];
@@ -7,11 +15,11 @@ const NO_ARGUMENTS: [] = [];
 export class ScriptCommand extends Command {
   private readonly written: string;
 
-  constructor(name: 'evalsha' | 'eval', args: string[]) {
-    super(name, NO_ARGUMENTS, { replyEncoding: 'utf8' });
+  constructor(how: ScriptCall, script: ScriptName, keys: ScriptKeys, args: string[]) {
+    super(how, NO_ARGUMENTS, { replyEncoding: 'utf8' });
     // For who traces the commands of ioredis.
     this.args = args;
-    let written = `*${args.length + 1}\r\n${bulk(name)}`;
+    let written = `*${3 + keys.names.length + args.length}\r\n${beginningOf(how, script)}${keys.written}`;
     for (const argument of args) written += bulk(argument);
     this.written = written;
   }
@@ -21,7 +29,10 @@ export class ScriptCommand extends Command {
   }
 }
 
-/** A string as RESP has it: https://redis.io/docs/latest/develop/reference/protocol-spec/#bulk-strings */
-function bulk(text: string): string {
-  return `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
+const BY_HASH = Object.fromEntries(
+  Object.entries(SCRIPTS).map(([name, { sha }]) => [name, bulk('evalsha') + bulk(sha)]),
+) as Readonly<Record<ScriptName, string>>;
+
+function beginningOf(how: ScriptCall, script: ScriptName): string {
+  return how === 'evalsha' ? BY_HASH[script] : bulk('eval') + bulk(SCRIPTS[script].source);
 }

@@ -2,11 +2,9 @@ import type { Redis } from 'ioredis';
 import type { LocalClock } from './local-clock.js';
 import { Packets } from './packets.js';
 import { RedisClock } from './redis-clock.js';
-import { ScriptCommand } from './script-command.js';
-import { SCRIPTS } from './scripts/scripts.generated.js';
+import { ScriptCommand, type ScriptCall, type ScriptName } from './script-command.js';
+import type { ScriptKeys } from './script-keys.js';
 import type { ServerFacts } from './server-facts.js';
-
-export type ScriptName = keyof typeof SCRIPTS;
 
 /** The connection ended: nobody knows whether Redis ran the command. What is still wanted is sent again by the next session. */
 export class SessionLostError extends Error {}
@@ -30,8 +28,8 @@ export class RedirectedError extends Error {
 /** What comes of one script: its reply, or an error: what Redis answered, a {@link SessionLostError}, a {@link RedirectedError}. */
 export interface Sending {
   readonly script: ScriptName;
-  readonly keys: readonly string[];
-  readonly args: readonly string[];
+  readonly keys: ScriptKeys;
+  readonly args: string[];
   /** For a lock whose slot is on its way to this server: see {@link RedirectedError.askAt}. */
   readonly asking?: boolean;
   /** Both times are of the local clock. */
@@ -194,12 +192,9 @@ export class Session {
     for (const connection of this.connections) disconnect(connection);
   }
 
-  private send(how: 'evalsha' | 'eval', sending: Sending): void {
-    const { sha, source } = SCRIPTS[sending.script];
-    const { keys } = sending;
+  private send(how: ScriptCall, sending: Sending): void {
     const sentAt = this.localClock.now();
-    const script = how === 'eval' ? source : sha;
-    const command = new ScriptCommand(how, [script, String(keys.length), ...keys, ...sending.args]);
+    const command = new ScriptCommand(how, sending.script, sending.keys, sending.args);
     this.expectAnswer(sentAt);
     if (sending.asking === true) void this.commands.call('ASKING').catch(() => undefined);
     (this.commandConnection.sendCommand(command, this.packets) as Promise<string>).then(
@@ -214,7 +209,7 @@ export class Session {
     );
   }
 
-  private fail(how: 'evalsha' | 'eval', error: Error, sending: Sending): void {
+  private fail(how: ScriptCall, error: Error, sending: Sending): void {
     if (isRedirection(error)) return sending.failed(new RedirectedError(error.message));
     const failure = this.broken(error);
     const isUnknown = failure === error && error.message.startsWith('NOSCRIPT');
