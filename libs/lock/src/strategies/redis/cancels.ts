@@ -13,9 +13,14 @@ export interface CancelHost {
   forgetIfIdle(): void;
 }
 
+/** Redis refuses it again and again (an ACL): whoever comes to have the lock there gives it back at once. */
+const MOST_ATTEMPTS = 100;
+
 /** Places of one lock that are to be taken out of Redis' queue, until Redis says that they are. */
 export class Cancels {
   private readonly outstanding = new Map<number, Place>();
+  /** How often in a row Redis has answered with an error. */
+  private failures = 0;
 
   constructor(private readonly host: CancelHost) {}
 
@@ -42,12 +47,18 @@ export class Cancels {
       keys: keys.both,
       args: [instance + places.map((place) => place.cancelled).join(',')],
       replied: (reply, sentAt, receivedAt) => {
+        this.failures = 0;
         for (const place of places) this.outstanding.delete(place.seq);
         // The grant overtook the cancel: nobody wants it any more, so taking it hands it on.
         if (reply.startsWith(ReplyCode.GRANTED)) this.host.takeReplied(reply, sentAt, receivedAt);
         this.host.forgetIfIdle();
       },
-      failed: () => this.host.retrySoon(),
+      failed: () => {
+        this.failures += 1;
+        if (this.failures < MOST_ATTEMPTS) return this.host.retrySoon();
+        for (const place of places) this.outstanding.delete(place.seq);
+        this.host.forgetIfIdle();
+      },
     });
   }
 }

@@ -5,6 +5,7 @@ import { startRedis, type RedisServer } from '../../../../../test/support/server
 import { LockBusyError } from '../../locking/lock-error.js';
 import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
 import { redisLock, type RedisLockOptions } from './redis-lock.js';
+import { Session } from './session.js';
 
 const X = instanceNamed('X');
 const REQUEST: LockRequest = { name: 'stock:1', waitTime: 10_000, ttl: 10_000, holdAtLeast: 0 };
@@ -79,8 +80,10 @@ describe('the calls of one process that wait for one lock', () => {
     const token = (await redis.get(others.keys[0]))?.slice(30, 46) ?? '';
     await others.extend(X, token, 1_500, '300:1;1');
     await redis.config('RESETSTAT');
+    const sent = jest.spyOn(Session.prototype, 'run');
     await redis.client('PAUSE', 1_000, 'ALL');
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await eventually('the look is sent', () => sent.mock.calls.some(([{ script }]) => script === 'sweep'));
+    sent.mockRestore();
     gone.abort(new Error('gave up'));
     await expect(first).rejects.toThrow('gave up');
     await (await second).release();

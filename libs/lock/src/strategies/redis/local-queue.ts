@@ -135,6 +135,9 @@ export class LocalQueue
   detach(): void {
     this.route.detach();
     this.releases.detach();
+    // Nothing of this session is read any more, and what was released is so before anything is asked again: no grant but
+    // the one in hand can be told twice. A server that lost its data, with a slower clock, begins with lower tokens.
+    this.newestToken = this.grant?.token ?? 0;
     for (const place of [...this.places.values()]) {
       place.state = 'unsent';
       const waiter = place.turn.next();

@@ -357,6 +357,32 @@ describe('the lock in Redis', () => {
       await eventually('no residue', async () => (await redis.strlen(KEY)) === 16);
     }
 
+    it('serves who waits, though a server that lost its data, with a slower clock, gives lower tokens', async () => {
+      const [a, b] = [await connected(), await connected()];
+      const hoursAhead = (hours: number): string => String((Date.now() + hours * 3_600_000) * 1_000);
+      // As if its clock was an hour ahead, then two, until it restarts.
+      await redis.set(KEY, hoursAhead(1), 'PX', 60_000);
+      const short = request({ ttl: 1_000 });
+      const held = await a.acquire(short);
+      const first = b.acquire(short);
+      await untilQueued(1);
+      const last = a.acquire(short);
+      await untilQueued(2);
+      const waiting = b.acquire(short);
+      await untilQueued(3);
+      await redis.setrange(KEY, 0, hoursAhead(2));
+      await held.release();
+      await (await first).release();
+      await last;
+      // Its holder is gone for good: nobody tells the server of its token.
+      server.pause();
+      await a.close?.();
+      await server.restart({ keepData: false });
+      const served = await waiting;
+      expect(served.signal.aborted).toBe(false);
+      await served.release();
+    });
+
     it('releases what was released while Redis was away', async () => {
       const [a, b] = [await connected(), await connected()];
       const held = await a.acquire(request({ ttl: 60_000 }));
