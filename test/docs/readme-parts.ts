@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import MarkdownIt, { type Token } from 'markdown-it';
-
-export const ROOT = join(__dirname, '../..');
+import { ROOT } from './page';
 
 /** A heading with what stands below it, up to the next heading of any level. */
 export interface Section {
