@@ -295,23 +295,26 @@ function seconds(duration: number): number {
 /** With the lock's row locked: takes the lock, and locks the entity's row behind it. Leaves `taken` empty when it may not. */
 function takeIfFree({ table, lock, row, reservation }: LockWish, heldUntil: string): string {
   const isFree =
-    reservation === undefined ? `held <= ${NOW} AND fenced = 'sequence'` : `seen = ${reservation}`;
+    reservation === undefined ? `held <= clock DIV 1000 AND fenced = 'sequence'` : `seen = ${reservation}`;
   const keepHold = reservation === undefined ? `, held_until = ${heldUntil}` : '';
   const take =
-    `${takeToken(table)} UPDATE ${table.path} SET token = taken, taken_at = ${NOW}, ` +
+    `${takeToken(table)} UPDATE ${table.path} SET token = taken, taken_at = clock DIV 1000, ` +
     `session = CONNECTION_ID()${keepHold} WHERE id = '${lock.id}';`;
-  const takeIfFound = row === undefined ? take : `${lockRow(row)}; IF found IS NOT NULL THEN ${take} END IF;`;
-  return `IF ${isFree} THEN ${takeIfFound} END IF`;
+  // Read once for all, but not before the last lock that is waited for.
+  const readClock = `SET clock = ${MICROSECONDS};`;
+  const takeIfFound =
+    row === undefined ? take : `${lockRow(row)}; IF found IS NOT NULL THEN ${readClock} ${take} END IF;`;
+  return `${readClock} IF ${isFree} THEN ${takeIfFound} END IF`;
 }
 
 /**
- * The sequence's next number, but never below the clock in microseconds. The sequence alone would give tokens twice: a
+ * The sequence's next number, but never below `clock`, in microseconds. The sequence alone would give tokens twice: a
  * crash forgets what it gave last. The clock alone would, when it is set back. The sequence runs ahead of the clock by
  * less time than a crash takes, so that it is written a few times a second only; it never goes back.
  */
 function takeToken({ sequence }: LockTable): string {
   return (
-    `SET taken = NEXTVAL(${sequence}), clock = ${MICROSECONDS}; ` +
+    `SET taken = NEXTVAL(${sequence}); ` +
     // SETVAL takes a number that is written out, and nothing else.
     `IF taken < clock THEN EXECUTE IMMEDIATE CONCAT(${literal(`DO SETVAL(${sequence}, `)}, clock + ${AHEAD}, ')'); ` +
     `SET taken = NEXTVAL(${sequence}); END IF;`

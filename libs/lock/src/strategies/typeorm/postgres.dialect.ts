@@ -274,7 +274,7 @@ function takeRow(table: LockTable, { id, name }: LockIdentity, heldUntil: string
     ON CONFLICT ("id") DO UPDATE
     SET "token" = excluded."token", "taken_at" = excluded."taken_at", "held_until" = excluded."held_until",
       "session" = excluded."session"
-    WHERE l."held_until" <= ${NOW} AND l."fenced_by" = 'sequence'
+    WHERE l."held_until" <= excluded."taken_at" AND l."fenced_by" = 'sequence'
     RETURNING "token" AS token`;
 }
 
