@@ -48,14 +48,21 @@ export class Asking {
     this.askAt(session, places);
   }
 
+  /** In their order: who only tries must not overtake who came before and waits. */
   private askAt(session: Session, places: readonly Place[]): void {
     const [only] = places;
     if (places.length === 1 && only !== undefined) return this.askFor(session, places, only.waits);
-    for (const place of places) if (!place.waits) this.askFor(session, [place], false);
-    const waiting = places.filter((place) => place.waits);
-    for (let at = 0; at < waiting.length; at += PLACES_A_CALL) {
-      this.askFor(session, waiting.slice(at, at + PLACES_A_CALL), true);
+    let waiting: Place[] = [];
+    const askForWaiting = (): void => {
+      if (waiting.length > 0) this.askFor(session, waiting, true);
+      waiting = [];
+    };
+    for (const place of places) {
+      if (!place.waits || waiting.length === PLACES_A_CALL) askForWaiting();
+      if (place.waits) waiting.push(place);
+      else this.askFor(session, [place], false);
     }
+    askForWaiting();
   }
 
   /**

@@ -67,6 +67,16 @@ describe('the calls of one process that wait for one lock', () => {
     await (await second).release();
   });
 
+  it('are asked for in their order when there is a connection again, also before one that only tries', async () => {
+    const strategy = redisLock({ url: server.url })({ strategy: 'redis', get: () => undefined as never });
+    strategies.push(strategy);
+    // Nothing is connected yet, so that both are asked for at once.
+    const first = strategy.acquire({ ...REQUEST, name: 'order:1' });
+    const second = strategy.acquire({ ...REQUEST, name: 'order:1', waitTime: 0 });
+    await expect(second).rejects.toBeInstanceOf(LockBusyError);
+    await (await first).release();
+  });
+
   it('look after the lock, though the one for whom they looked gave up meanwhile', async () => {
     const strategy = await connected();
     await others.listen(X);
