@@ -29,15 +29,18 @@ describe('the program', () => {
 
   it('ends by itself, with what it found on stdout and in its exit code', async () => {
     const { token } = await holder.acquire({ name: 'job', waitTime: 0, ttl: 60_000, holdAtLeast: 0 });
-    const [held, unanswered, version] = await Promise.all([
+    const [held, unanswered, away, version] = await Promise.all([
       endingOf(['inspect', 'job', '--json', '--redis', server.url]),
       endingOf(['release', 'job', '--redis', server.url]),
+      endingOf(['inspect', 'job', '--json', '--redis', 'redis://127.0.0.1:1']),
       endingOf(['--version']),
     ]);
     expect(JSON.parse(held.stdout)).toMatchObject({ name: 'job', held: true, token });
     expect([held.code, held.stderr]).toEqual([ExitCode.DONE, '']);
     expect(unanswered.stderr).toContain('Nobody is there to be asked');
     expect(unanswered.code).toBe(ExitCode.LEFT_ALONE);
+    // The log lines of the strategy would stand among the JSON.
+    expect([away.code, away.stdout]).toEqual([ExitCode.UNREACHABLE, '']);
     expect(version.stdout).toBe(`${publishedVersion()}\n`);
   });
 
