@@ -47,8 +47,8 @@ export const MUTANTS: readonly Mutant[] = [
     edits: [
       {
         file: `${LOCK}/locking/fifo-mutex.ts`,
-        find: 'const [next] = this.waiters;',
-        replace: 'const next = [...this.waiters].at(-1);',
+        find: 'const next = this.waiters?.values().next().value;',
+        replace: 'const next = [...(this.waiters ?? [])].at(-1);',
       },
     ],
     caughtBy: {
