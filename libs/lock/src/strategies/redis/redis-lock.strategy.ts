@@ -38,7 +38,7 @@ export type RedisLockSettings = RedisPlace & {
   readonly shutdownTimeout: number;
 };
 
-/** So many locks that nobody uses just now are remembered, about a kilobyte each. */
+/** So many locks that nobody uses just now are remembered, about half a kilobyte each. */
 const MOST_IDLE_QUEUES = 256;
 
 /** How long the shut-down waits for Redis to confirm what was released. */
@@ -52,8 +52,8 @@ export class RedisLockStrategy extends LockStrategy {
   private readonly renewal = new LeaseRenewal(this.clock);
   private readonly waitLimits = new WaitLimits(this.clock);
   private readonly queues = new Map<string, LocalQueue>();
-  /** Those of them that nobody uses just now, the one that rested longest first. */
-  private readonly idleQueues = new Set<LocalQueue>();
+  /** Those of them that were idle, the one that was so first; some may be in use again. */
+  private readonly rested = new Set<LocalQueue>();
   private readonly owner: QueueOwner;
   private readonly watchers = new Set<() => void>();
   private readonly router: Router;
@@ -144,7 +144,7 @@ export class RedisLockStrategy extends LockStrategy {
     this.router.close();
     this.eachQueue((queue) => queue.forget());
     this.queues.clear();
-    this.idleQueues.clear();
+    this.rested.clear();
     this.waitLimits.close();
   }
 
@@ -175,21 +175,19 @@ export class RedisLockStrategy extends LockStrategy {
     if (queue === undefined) {
       queue = new LocalQueue(name, keysOfState(state), this.owner);
       this.queues.set(state, queue);
-    } else {
-      this.idleQueues.delete(queue);
     }
     return queue;
   }
 
   /** Kept for the next call: to make a queue costs more than a lock that is free. */
   private rest(queue: LocalQueue): void {
-    if (this.queues.get(queue.keys.state) !== queue) return;
-    this.idleQueues.add(queue);
-    if (this.idleQueues.size <= MOST_IDLE_QUEUES) return;
-    const [oldest] = this.idleQueues;
-    if (oldest === undefined) return;
-    this.idleQueues.delete(oldest);
-    this.queues.delete(oldest.keys.state);
+    this.rested.add(queue);
+    if (this.rested.size <= MOST_IDLE_QUEUES) return;
+    const [first] = this.rested;
+    if (first === undefined) return;
+    this.rested.delete(first);
+    const { state } = first.keys;
+    if (first.isIdle && this.queues.get(state) === first) this.queues.delete(state);
   }
 
   private receive(message: string): void {
