@@ -10,7 +10,6 @@ const PROMISES: Promises = {
   patience: 3_000,
   excuses: {
     exclusion: [],
-    tokens: [],
     orderWhileWaiting: ['stop', 'stall'],
     orderWhileArriving: ['script-flush'],
     longest: 4_000,
@@ -165,21 +164,6 @@ describe('the checker', () => {
       told.invoke('w1', 5).arrive(6).grant(1_000, 7).lose(1_003).release(1_004, 0);
       told.fault('restart-keep', 10, 200);
       expect(broken({ excuses })).toEqual(['tokens']);
-    });
-
-    it('accepts a token again whose holder was lost with its store, and no other', () => {
-      const excuses = { ...PROMISES.excuses, exclusion: ['crash'], tokens: ['crash'] };
-      told.invoke('w1', 0).grant(1, 10).lose(20).release(25, 0);
-      told.fault('crash', 15, 30);
-      told.invoke('w2', 40).grant(41, 10).release(50);
-      expect(broken({ excuses })).toEqual([]);
-      told.invoke('w3', 60).grant(61, 10).release(70);
-      expect(broken({ excuses })).toContain('tokens');
-    });
-
-    it.each([undefined, 1.5, 2 ** 53])('rejects %s as a token', (token) => {
-      told.invoke('w1', 0).grant(1, token).release(20);
-      expect(broken()).toEqual(['tokens']);
     });
 
     it('rejects a token of a strategy that has none', () => {

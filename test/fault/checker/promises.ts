@@ -18,8 +18,6 @@ export interface Promises {
 export interface Excuses {
   /** Two holders: during such a fault the lease of the first may have ended without its holder's knowing. */
   readonly exclusion: readonly string[];
-  /** Who lost the lock by such a fault may have had a token that the store has forgotten, and gives again. */
-  readonly tokens: readonly string[];
   /** Who was hit while it waited may be overtaken. */
   readonly orderWhileWaiting: readonly string[];
   /**

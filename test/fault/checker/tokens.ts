@@ -6,7 +6,7 @@ import type { Violation } from './violation';
 
 /**
  * Each holder's token is above those of all who held the lock before it, whatever happened in between: no fault excuses
- * a token, but for those of whom the store has forgotten all. Of two who held it at once (where that is excused) only the tokens must differ; and who reads, after a fault
+ * a token. Of two who held it at once (where that is excused) only the tokens must differ; and who reads, after a fault
  * that excuses a second holder, a grant of long ago has a token of long ago: that is what tokens are for.
  */
 export function checkTokens({ calls, faults }: History, promises: Promises): Violation[] {
@@ -16,23 +16,12 @@ export function checkTokens({ calls, faults }: History, promises: Promises): Vio
       .filter(({ token }) => token !== undefined)
       .map((call) => violation(call, call, 'has a token, although the strategy has none'));
   }
-  const remembered = granted.filter((call) => !isForgotten(call, faults, promises));
   const bad = granted.filter(({ token }) => !Number.isSafeInteger(token));
   return [
     ...bad.map((call) => violation(call, call, `has no token but ${String(call.token)}`)),
-    ...repeatedTokens(remembered),
-    ...fallingTokens(remembered, faults, promises),
+    ...repeatedTokens(granted),
+    ...fallingTokens(granted, faults, promises),
   ];
-}
-
-/** Who lost the lock together with its store. Nothing that it did in the store has lasted either. */
-function isForgotten(
-  { lostAt, killedAt, invokedAt, process }: Call,
-  faults: readonly FaultRecord[],
-  { excuses }: Promises,
-): boolean {
-  const end = lostAt ?? killedAt;
-  return end !== undefined && excused(faults, excuses.tokens, [process], invokedAt, end);
 }
 
 function repeatedTokens(granted: readonly Call[]): Violation[] {

@@ -14,7 +14,7 @@ export const memorySubject: FaultSubject = {
     fencing: true,
     deadHolder: 'keeps its lease',
     patience: 10_000,
-    excuses: { exclusion: [], tokens: [], orderWhileWaiting: [], orderWhileArriving: [], longest: 4_000 },
+    excuses: { exclusion: [], orderWhileWaiting: [], orderWhileArriving: [], longest: 4_000 },
   },
   open: async () => ({
     urls: [],

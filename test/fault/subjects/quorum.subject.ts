@@ -23,7 +23,6 @@ const quorumOf = (nodes: number): FaultSubject => ({
     // A node that forgot a lock gives it to the next, unless who asks saw it restart.
     excuses: {
       exclusion: ['restart-empty'],
-      tokens: [],
       orderWhileWaiting: [],
       orderWhileArriving: [],
       longest: 4_000,

@@ -42,7 +42,6 @@ export const redisSubject: FaultSubject = {
     patience: 10_000,
     excuses: {
       exclusion: [],
-      tokens: [],
       orderWhileWaiting: AWAY,
       orderWhileArriving: ['script-flush'],
       longest: 4_000,

@@ -77,7 +77,6 @@ function subjectOn(dialect: Dialect): FaultSubject {
       patience: 10_000,
       excuses: {
         exclusion: ['cut', 'client-kill', 'restart-keep'],
-        tokens: [],
         orderWhileWaiting: [
           ...['stop', 'stall', 'leave', 'delay', 'silence', 'cut'],
           ...['client-kill', 'freeze', 'restart-keep'],
