@@ -44,6 +44,8 @@ const PLAIN = {
   keyPrefix: '',
   connectionName: 'nestjs-distributed-lock',
   commandTimeout: undefined,
+  // We destroy the sockets ourselves; a timer for that would keep the process after the shut-down.
+  disconnectTimeout: 1,
   socketTimeout: undefined,
   blockingTimeout: undefined,
   stringNumbers: false,
@@ -63,6 +65,7 @@ const PLAIN_NODE = {
   keyPrefix: '',
   connectionName: 'nestjs-distributed-lock',
   commandTimeout: 1_000,
+  disconnectTimeout: 1,
   stringNumbers: false,
   replyMapping: 'legacy',
   scripts: undefined,

@@ -156,10 +156,14 @@ describe('the Redis that is given', () => {
     const replica = await startRedis({
       args: ['--replicaof', server.host, String(server.port), '--repl-diskless-sync-delay', '0'],
     });
-    const link = new Redis(replica.url);
-    await eventually('in sync', async () =>
-      (await link.info('replication')).includes('master_link_status:up'),
-    );
+    const [link, master] = [new Redis(replica.url), new Redis(server.url)];
+    const confirms = async (): Promise<boolean> => {
+      await master.set('probe', '1');
+      const confirmed = await master.wait(1, 200);
+      await master.del('probe');
+      return confirmed === 1;
+    };
+    await eventually('the replica confirms', confirms);
     const [a, b] = [
       await connected({ url: server.url, replicas: 1 }),
       await connected({ url: server.url, replicas: 1 }),
@@ -173,8 +177,10 @@ describe('the Redis that is given', () => {
     replica.pause();
     await expect(a.acquire(REQUEST)).rejects.toThrow(/only 0 of 1 replicas/);
     replica.resume();
+    await eventually('the replica confirms again', confirms);
     await (await b.acquire(REQUEST)).release();
     link.disconnect();
+    master.disconnect();
     await replica.stop();
   });
 

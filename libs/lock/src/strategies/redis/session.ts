@@ -276,7 +276,7 @@ function isRedirection(error: Error): boolean {
 
 /** Ends a connection without waiting for the other side, which may be frozen. */
 export function disconnect(connection: Redis): void {
-  // To one that has ended already ioredis would set a timer, which keeps the process for two seconds more.
-  if (connection.status !== 'end') connection.disconnect();
+  // Also one that has ended already: behind Sentinel its watch for fail-overs has connections of its own.
+  connection.disconnect();
   connection.stream?.destroy();
 }
