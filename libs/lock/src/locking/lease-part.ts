@@ -6,7 +6,7 @@ export interface LeasePart {
   readonly strategy: LockStrategy;
   readonly lease: StrategyLease;
   /** The lease of another call of this async context that took it and will release it: this one is only inside of it too. */
-  readonly borrowedFrom: { readonly isReleased: boolean } | undefined;
+  readonly borrowedFrom: { readonly isReleased: boolean; settle(): () => void } | undefined;
 }
 
 /** A lock that could not be given back: it ends with its lease. */

@@ -145,9 +145,16 @@ export class Lease implements AsyncDisposable {
    * way, and who came before its end would read what was there before.
    */
   settle(): () => void {
-    let settled: () => void = () => undefined;
-    this.settling = new Promise((resolve) => (settled = resolve));
-    return settled;
+    const around = this.parts.map(({ borrowedFrom }) => borrowedFrom?.settle());
+    const before = this.settling;
+    let end: () => void = () => undefined;
+    const settling = new Promise<void>((resolve) => (end = resolve));
+    // Several calls inside of it may commit at once.
+    this.settling = before === undefined ? settling : before.then(() => settling);
+    return () => {
+      end();
+      around.forEach((settled) => settled?.());
+    };
   }
 
   /** @internal What a call inside of this lease borrows of it. */

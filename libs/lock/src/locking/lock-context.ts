@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { setMaxListeners } from 'node:events';
 import type { Lease } from './lease.js';
 import type { LeasePart } from './lease-part.js';
 import type { LockStrategy } from './lock-strategy.js';
@@ -35,6 +36,8 @@ export function insideScope<T>(scope: TransactionScope, work: () => Promise<T>):
  * @publicApi
  */
 export function withWaitSignal<T>(waitSignal: AbortSignal, work: () => T): T {
+  // Any number of locks may wait for one request; Node would take more than ten listeners for a leak, and warn.
+  setMaxListeners(0, waitSignal);
   return frames.run({ outer: frames.getStore(), waitSignal }, work);
 }
 

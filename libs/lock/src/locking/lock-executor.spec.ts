@@ -203,6 +203,18 @@ describe('one call inside of its locks', () => {
       await holder.release();
     });
 
+    it('lets many locks wait for one request without a warning', async () => {
+      const warned = jest.spyOn(process, 'emitWarning').mockImplementation();
+      const holder = await locks.acquire(call('stock:1'));
+      const waiting = withWaitSignal(new AbortController().signal, () =>
+        Promise.all(Array.from({ length: 20 }, () => locks.run(call('stock:1'), () => Promise.resolve()))),
+      );
+      await holder.release();
+      await waiting;
+      expect(warned).not.toHaveBeenCalled();
+      warned.mockRestore();
+    });
+
     it.each(['own', 'inner', 'outer'] as const)(
       'stops waiting at the %s one of several signals',
       async (which) => {
@@ -442,6 +454,30 @@ describe('one call inside of its locks', () => {
       answered.resolve();
       await expect(selling).resolves.toBe('sold');
       expect(await heldAtCommit('stock:1')).toBe(false);
+    });
+
+    it('keeps the lock of the calls around it while its commits are under way', async () => {
+      const transactions = new RecordedTransactions(log);
+      build(memoryLock({ shutdownTimeout: 0 }), transactions);
+      const commits = [deferred(), deferred()];
+      const under: string[] = [];
+      transactions.afterCommit = () => commits[under.push('commit') - 1]?.promise ?? Promise.resolve();
+      const lost = deferred();
+      events.on('lost', () => lost.resolve());
+      const selling = locks.run(call('stock:1', { holdAtMost: 100, whenLost: 'ignore' }), () =>
+        Promise.all(
+          [1, 2].map(() => locks.run(call('stock:1', { transaction: true }), () => Promise.resolve('sold'))),
+        ),
+      );
+      await lost.promise;
+      expect(under).toHaveLength(2);
+      const next = locks.acquire(call('stock:1'));
+      commits[0]?.resolve();
+      await new Promise(setImmediate);
+      await expect(locks.acquire(call('stock:1', { waitTime: 0 }))).rejects.toBeInstanceOf(LockBusyError);
+      commits[1]?.resolve();
+      await expect(selling).resolves.toEqual(['sold', 'sold']);
+      await (await next).release();
     });
 
     it("keeps the method's result, and gives back the other locks, when one that was taken inside is not given back", async () => {

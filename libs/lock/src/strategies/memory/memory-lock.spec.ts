@@ -96,6 +96,26 @@ describe('the lock in memory', () => {
     await (await taking).release();
   });
 
+  it('lets nobody in after the shut-down whose turn was on its way when it began', async () => {
+    const holder = await locks.acquire(request('stock:1'));
+    const next = locks.acquire(request('stock:1'));
+    void holder.release();
+    await locks.drain?.();
+    await expect(next).rejects.toBeInstanceOf(LockShutdownError);
+    expect((await locks.inspect?.('stock:1'))?.held).toBe(false);
+  });
+
+  it('does not wait at the shut-down for a holder whose lock was taken by force', async () => {
+    const patient = memoryLock({ shutdownTimeout: 600_000 })({
+      strategy: 'memory',
+      get: () => undefined as never,
+    });
+    await patient.acquire(request('stock:1'));
+    const drained = patient.drain?.();
+    await patient.forceRelease?.('stock:1');
+    await drained;
+  });
+
   it('does not wait for a holder longer than the limit', async () => {
     await locks.acquire(request('stock:1'));
     await locks.drain?.();

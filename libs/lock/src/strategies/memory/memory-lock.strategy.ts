@@ -51,6 +51,10 @@ export class MemoryLockStrategy extends LockStrategy {
     } finally {
       if (!hasTurn) this.forgetIfIdle(lock);
     }
+    if (hasTurn && this.shutDown !== undefined) {
+      this.handOn(lock);
+      throw this.refusal(name);
+    }
     if (hasTurn) return this.grant(lock, request.holdAtLeast);
     throw new LockBusyError({
       key: name,
@@ -101,7 +105,7 @@ export class MemoryLockStrategy extends LockStrategy {
     const holdOver = lease.closedUntil === 0 ? 0 : lease.closedUntil - performance.now();
     if (holdOver <= 0) this.handOn(lock);
     else lock.heldOver = this.later(holdOver, () => this.handOn(lock));
-    if (this.everythingReleased !== undefined && !this.hasHolders()) this.everythingReleased();
+    this.tellOfRelease();
   }
 
   private grant(lock: MemoryLock, holdAtLeast: number): StrategyLease {
@@ -117,6 +121,11 @@ export class MemoryLockStrategy extends LockStrategy {
     lock.holder = undefined;
     lock.turns.leave();
     this.forgetIfIdle(lock);
+    this.tellOfRelease();
+  }
+
+  private tellOfRelease(): void {
+    if (this.everythingReleased !== undefined && !this.hasHolders()) this.everythingReleased();
   }
 
   private lockOf(name: string): MemoryLock {

@@ -77,6 +77,28 @@ describe('the calls of one process that wait for one lock', () => {
     await (await first).release();
   });
 
+  it('are served in their order, though the first ones lost their places and a later one is granted before they are back', async () => {
+    const strategy = await connected();
+    const token = tokenIn(await others.acquire(X, '1:10000'));
+    const order: number[] = [];
+    const calls: Promise<void>[] = [];
+    for (let call = 1; call <= 5; call += 1) {
+      const serve = async (): Promise<void> => {
+        // Terms of their own, so that one grant can't serve all.
+        const lease = await strategy.acquire({ ...REQUEST, ttl: 10_000 + call });
+        order.push(call);
+        await lease.release();
+      };
+      calls.push(serve());
+      await untilQueued(call);
+    }
+    // As a promotion does that finds the inbox unheard.
+    await redis.zremrangebyrank(others.keys[1], 0, 1);
+    await others.release(X, token);
+    await Promise.all(calls);
+    expect(order).toEqual([1, 2, 3, 4, 5]);
+  });
+
   it('look after the lock, though the one for whom they looked gave up meanwhile', async () => {
     const strategy = await connected();
     await others.listen(X);

@@ -363,6 +363,8 @@ export class LocalQueue
     }
     this.newestToken = note.token;
     this.grant?.refuse('Redis gave it to the next one');
+    const overtaken = this.overtakenBy(note);
+    if (overtaken.length > 0) return this.handBack(note, overtaken);
     const places: Place[] = [];
     for (const seq of note.seqs) {
       const place = this.places.get(seq);
@@ -374,6 +376,33 @@ export class LocalQueue
     this.owner.renewal.add(grant);
     void grant.advance();
     this.queueUp();
+  }
+
+  /**
+   * Calls of ours that came before those of a grant, and are not in it: the inbox was not heard when their turn came, so
+   * they were taken out of the queue, and a later one was granted before they were back.
+   */
+  private overtakenBy({ seqs }: GrantNote): readonly Place[] {
+    const first = seqs.map((seq) => this.places.get(seq)).find((place) => place !== undefined);
+    const ticket = first?.ticket ?? 0;
+    const overtaken: Place[] = [];
+    for (const place of this.places.values()) {
+      if (place.ticket === 0 || place.ticket >= ticket) break;
+      if (place.turn.wanted) overtaken.push(place);
+    }
+    return overtaken;
+  }
+
+  /** The order of what is sent is all: first those that were overtaken are queued, then the lock goes to the first. */
+  private handBack({ seqs, tokenText }: GrantNote, overtaken: readonly Place[]): void {
+    const granted = seqs.flatMap((seq) => this.places.get(seq) ?? []);
+    this.ask(overtaken.filter(({ state }) => state !== 'asked'));
+    void this.releases.add(tokenText, 0);
+    for (const place of granted) {
+      place.state = 'unsent';
+      if (!place.turn.wanted) this.places.delete(place.seq);
+    }
+    this.ask(granted.filter(({ seq }) => this.places.has(seq)));
   }
 
   private drop(grant: Grant): void {

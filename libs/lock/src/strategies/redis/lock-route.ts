@@ -98,7 +98,12 @@ export class LockRoute {
 
   /** Nobody wants the lock here any more. */
   leave(): void {
-    clearTimeout(this.retry);
+    if (this.retry !== undefined) {
+      clearTimeout(this.retry);
+      this.retry = undefined;
+      // Who wants it next asks, and is told where to.
+      this.rerouting = false;
+    }
     const { channel } = this;
     if (channel !== undefined) this.session?.quiet(channel);
   }

@@ -1,8 +1,9 @@
 import { Redis } from 'ioredis';
+import { TcpProxy } from '../../../../../test/fault/faults/tcp-proxy';
 import { startRedis, type RedisServer } from '../../../../../test/support/servers/redis-server';
 import { LocalClock } from './local-clock.js';
 import { askServer } from './server-facts.js';
-import { Session } from './session.js';
+import { Session, SessionLostError } from './session.js';
 
 describe('a session with a server', () => {
   let server: RedisServer;
@@ -37,5 +38,21 @@ describe('a session with a server', () => {
       jest.useRealTimers();
       session.end(new Error('the test is over'));
     }
+  });
+
+  it('is given up when a subscription is not answered', async () => {
+    const proxy = await TcpProxy.open(server);
+    const connection = new Redis(proxy.port, '127.0.0.1', { retryStrategy: () => null });
+    connection.on('error', () => undefined);
+    const session = new Session(
+      await askServer(connection),
+      connection,
+      connection,
+      new LocalClock(),
+      () => undefined,
+    );
+    proxy.fallSilent();
+    await expect(session.hear('inbox', false)).rejects.toBeInstanceOf(SessionLostError);
+    await proxy.close();
   });
 });

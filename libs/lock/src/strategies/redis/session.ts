@@ -153,9 +153,14 @@ export class Session {
     if (asking) void this.inbox.call('ASKING').catch(() => undefined);
     const subscription: Subscription = { confirmed: false, quietSince: undefined, done: Promise.resolve() };
     this.subscriptions.set(channel, subscription);
+    this.expectAnswer(this.localClock.now());
     subscription.done = this.subscribe(channel).then(
-      () => void (subscription.confirmed = true),
+      () => {
+        this.heard();
+        subscription.confirmed = true;
+      },
       (error: Error) => {
+        this.heard();
         this.subscriptions.delete(channel);
         throw isRedirection(error) ? new RedirectedError(error.message) : this.broken(error);
       },
@@ -200,7 +205,9 @@ export class Session {
     (this.commandConnection.sendCommand(command, this.packets) as Promise<string>).then(
       (reply) => {
         const receivedAt = this.heard();
-        if (!this.ended) sending.replied(reply, sentAt, receivedAt);
+        // An error before it in the same packet has ended the session, and everything is said again.
+        if (this.ended) sending.failed(new SessionLostError('the connection was given up'));
+        else sending.replied(reply, sentAt, receivedAt);
       },
       (error: Error) => {
         this.heard();
@@ -254,6 +261,7 @@ export class Session {
   }
 
   private listen(): void {
+    clearTimeout(this.silence);
     this.silence = undefined;
     if (this.outstanding === 0 || this.ended) return;
     const silent = this.localClock.now() - this.heardAt;

@@ -4,6 +4,9 @@ import type { Waiter } from './waiter.js';
 /** setTimeout takes no more. Who waits for 24 days waits for ever. */
 const LONGEST_TIMER = 2_147_483_647;
 
+/** So many different waits are remembered before those are forgotten that nobody waits for. */
+const MOST_LIMITS = 1_000;
+
 /**
  * How long a call that does not want to wait gives Redis to answer. It is no wait for the lock: without a connection it
  * fails at once.
@@ -17,6 +20,7 @@ const ANSWER_LIMIT = 1_000;
 export class WaitLimits {
   /** Calls that wait equally long, in the order in which they began, and so in which they end. */
   private readonly queues = new Map<number, Set<Waiter>>();
+  private tidyAt = MOST_LIMITS;
   private timer: NodeJS.Timeout | undefined;
   private dueAt = Infinity;
 
@@ -26,7 +30,7 @@ export class WaitLimits {
     const limit = limitOf(waiter);
     if (limit > LONGEST_TIMER) return;
     const queue = this.queues.get(limit);
-    if (queue === undefined) this.queues.set(limit, new Set([waiter]));
+    if (queue === undefined) this.begin(limit, waiter);
     else queue.add(waiter);
     this.wakeAt(waiter.startedAt + limit);
   }
@@ -40,6 +44,14 @@ export class WaitLimits {
   close(): void {
     this.queues.clear();
     this.rest();
+  }
+
+  private begin(limit: number, waiter: Waiter): void {
+    this.queues.set(limit, new Set([waiter]));
+    if (this.queues.size < this.tidyAt) return;
+    // Who waits until a deadline of its own waits for another time at each call.
+    for (const [other, waiters] of this.queues) if (waiters.size === 0) this.queues.delete(other);
+    this.tidyAt = Math.max(MOST_LIMITS, 2 * this.queues.size);
   }
 
   private wakeAt(time: number): void {
