@@ -2,6 +2,8 @@ import { Redis } from 'ioredis';
 import { TcpProxy } from '../../../../../test/fault/faults/tcp-proxy';
 import { startRedis, type RedisServer } from '../../../../../test/support/servers/redis-server';
 import { LocalClock } from './local-clock.js';
+import { lockKeys } from './lock-keys.js';
+import type { ScriptName } from './script-command.js';
 import { askServer } from './server-facts.js';
 import { Session, SessionLostError } from './session.js';
 
@@ -36,6 +38,29 @@ describe('a session with a server', () => {
       expect(await subscribers()).toBe(0);
     } finally {
       jest.useRealTimers();
+      session.end(new Error('the test is over'));
+    }
+  });
+
+  it('leaves nobody without an answer when a reply comes in one packet with the error that ends it', async () => {
+    const [admin, connection] = [new Redis(server.url), new Redis(server.url)];
+    const facts = await askServer(connection);
+    const session = new Session(facts, connection, connection, new LocalClock(), () => undefined);
+    const { both } = lockKeys('lock:', 'stock:1');
+    const run = (script: ScriptName, args: string[]): Promise<unknown> =>
+      new Promise((resolve) => session.run({ script, keys: both, args, replied: resolve, failed: resolve }));
+    const write = ['A'.repeat(32) + 'W1:1000:1:0', 'Slock:inbox:'];
+    // Both scripts are known to the server from here on.
+    await Promise.all([run('acquire', write), run('inspect', [])]);
+    await admin.call('REPLICAOF', '127.0.0.1', '1');
+    try {
+      // Both are answered in one go when the pause is over.
+      await admin.client('PAUSE', 300, 'ALL');
+      const answers = await Promise.all([run('acquire', write), run('inspect', [])]);
+      for (const answer of answers) expect(answer).toBeInstanceOf(SessionLostError);
+    } finally {
+      await admin.call('REPLICAOF', 'NO', 'ONE');
+      admin.disconnect();
       session.end(new Error('the test is over'));
     }
   });
