@@ -99,6 +99,17 @@ describe('the calls of one process that wait for one lock', () => {
     expect(order).toEqual([1, 2, 3, 4, 5]);
   });
 
+  it('queue up with bypass, also while one that only tries is being asked for', async () => {
+    const strategy = await connected({ bypass: 8 });
+    const token = tokenIn(await others.acquire(X, '1:10000'));
+    const trying = strategy.acquire({ ...REQUEST, waitTime: 0 });
+    const waiting = strategy.acquire(REQUEST);
+    await expect(trying).rejects.toBeInstanceOf(LockBusyError);
+    await untilQueued(1);
+    await others.release(X, token);
+    await (await waiting).release();
+  });
+
   it('look after the lock, though the one for whom they looked gave up meanwhile', async () => {
     const strategy = await connected();
     await others.listen(X);

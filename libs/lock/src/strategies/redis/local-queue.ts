@@ -350,7 +350,9 @@ export class LocalQueue
   private queueUp(): void {
     const { turns } = this;
     const first = turns?.next();
-    if (turns === undefined || first === undefined || this.places.size > 0) return;
+    if (turns === undefined || first === undefined) return;
+    // A place of a call that only tries is its own, and leaves the others out.
+    for (const { turn } of this.places.values()) if (turn === turns) return;
     if (this.grant !== undefined && this.grant.capacity >= turns.size) return;
     this.ask([this.addPlace(turns, first, this.owner.bypass + 1)]);
   }
