@@ -29,10 +29,8 @@ export interface AskHost {
 export class Asking {
   /** How many were queued when Redis last said so. */
   queueLength = 0;
-  /** How many wait for the inbox to be heard. */
-  private hearing = 0;
-  /** The epoch of the route in which a call tries without an inbox: those behind it wait for what comes of it. */
-  private tryingIn: number | undefined;
+  /** The epoch of the route in which somebody is on the way to the queue: see {@link Asking.lead}. */
+  private leadingIn: number | undefined;
 
   constructor(private readonly host: AskHost) {}
 
@@ -41,15 +39,13 @@ export class Asking {
     const session = route.open;
     if (session === undefined || places.length === 0) return;
     const { channel } = route;
-    if (channel !== undefined && places.some((place) => place.waits)) {
-      // Who waits for the inbox came before, also when it is heard by now.
-      if (this.hearing > 0 || !session.hears(channel)) return this.hearFirst(places, channel, session);
+    if (channel !== undefined) {
+      if (this.leadingIn === route.epoch) return;
+      if (places.some(({ waits }) => waits) && !session.hears(channel)) {
+        return this.lead(places, channel, session);
+      }
     }
-    this.askAt(session, places);
-  }
-
-  /** In their order: who only tries must not overtake who came before and waits. */
-  private askAt(session: Session, places: readonly Place[]): void {
+    // In their order: who only tries must not overtake who came before and waits.
     const [only] = places;
     if (places.length === 1 && only !== undefined) return this.askFor(session, places, only.waits);
     let waiting: Place[] = [];
@@ -67,45 +63,53 @@ export class Asking {
 
   /**
    * On a Cluster each lock has an inbox of its own, to be heard before its first call waits. Most locks are free, so the
-   * first call tries once without it. It is in no queue then: a second one would overtake it if the lock became free
-   * between the two.
+   * first call tries once without it. Until it is answered, or the inbox is heard, nobody of ours is in the queue: whoever
+   * were asked for meanwhile could overtake who came before. So all others wait, and are asked for in their order then.
    */
-  private hearFirst(places: readonly Place[], channel: string, session: Session): void {
+  private lead(places: readonly Place[], channel: string, session: Session): void {
     const { host } = this;
     const { route } = host;
     const { epoch } = route;
-    if (this.tryingIn === epoch) return;
+    this.leadingIn = epoch;
     const [only] = places;
-    if (places.length === 1 && only?.known === false && this.hearing === 0) {
-      this.tryingIn = epoch;
-      return this.askFor(session, places, false);
-    }
-    this.hearing += 1;
+    if (places.length === 1 && only?.known === false) return this.askFor(session, places, false);
     route.inFlight += 1;
     session.hear(channel, route.asking).then(
       () => {
-        this.hearing -= 1;
         if (epoch !== route.epoch) return;
         route.inFlight -= 1;
-        const unasked = places.filter(({ seq, state }) => host.places.has(seq) && state !== 'asked');
-        if (session.hears(channel)) this.askAt(session, unasked);
-        else this.ask(unasked);
+        this.follow();
         host.forgetIfIdle();
       },
       (error: Error) => {
-        this.hearing -= 1;
         if (epoch !== route.epoch || error instanceof SessionLostError) return;
         if (error instanceof RedirectedError) return route.redirected(error);
         route.inFlight -= 1;
-        host.refused(places, error);
+        this.leadingIn = undefined;
+        host.refused(
+          this.unasked.filter(({ waits }) => waits),
+          error,
+        );
+        this.ask(this.unasked);
         host.forgetIfIdle();
       },
     );
   }
 
+  /** The way to the queue is known: those behind go on, in their order. */
+  private follow(): void {
+    this.leadingIn = undefined;
+    this.ask(this.unasked);
+  }
+
+  private get unasked(): readonly Place[] {
+    return [...this.host.places.values()].filter(({ state }) => state !== 'asked');
+  }
+
   private askFor(session: Session, places: readonly Place[], waits: boolean): void {
     const { host } = this;
     const { route, keys } = host;
+    const leads = !waits && places.some((place) => place.waits);
     for (const place of places) {
       place.state = 'asked';
       place.known = true;
@@ -130,24 +134,17 @@ export class Asking {
         // Most locks are free, and nobody is left without it.
         if (host.places.size > 0 && waits) this.onQueued(places, reply);
         else if (host.places.size > 0) this.onTried(places, reply);
-        if (current && !waits) this.letNextAsk(places);
+        if (current && leads) this.follow();
         if (wantsSweep(reply)) host.sweepSoon();
         host.forgetIfIdle();
       },
       failed: (error) => {
         route.inFlight -= 1;
         host.refused(places, error);
-        if (!waits) this.letNextAsk(places);
+        if (leads) this.follow();
         host.forgetIfIdle();
       },
     });
-  }
-
-  /** The call that tried without an inbox is answered: those behind it go on, in their order. */
-  private letNextAsk([first]: readonly Place[]): void {
-    if (this.tryingIn !== this.host.route.epoch || first?.waits !== true) return;
-    this.tryingIn = undefined;
-    this.ask([...this.host.places.values()].filter(({ waits, state }) => waits && state === 'unsent'));
   }
 
   private noteTickets(places: readonly Place[], reply: string): void {

@@ -69,27 +69,37 @@ describe('the lock in a Cluster', () => {
     expect(order).toEqual([...Array(12).keys()]);
   });
 
-  it('serves the first calls of a process in their order, though the lock becomes free between them', async () => {
-    const [a, b] = [await connected(), await connected()];
-    for (let number = 0; number < 20; number += 1) {
-      const name = `stock:first:${number}`;
-      const holder = await b.acquire(request({ name }));
-      const order: string[] = [];
-      const call = async (label: string): Promise<void> => {
-        const lease = await a.acquire(request({ name }));
-        order.push(label);
-        await lease.release();
-      };
-      const first = call('first');
-      const released = holder.release();
-      await new Promise(process.nextTick);
-      // Redis answers both meanwhile, and this process has not read so when the second call comes.
-      for (const end = performance.now() + 5; performance.now() < end;);
-      const second = call('second');
-      await Promise.all([first, second, released]);
-      expect(order).toEqual(['first', 'second']);
-    }
-  });
+  it.each([
+    ['wait', 20_000],
+    ['only try, or are told that it is busy', 0],
+  ])(
+    'serves the first calls of a process in their order, though the lock becomes free between them and later ones %s',
+    async (_what, waitTime) => {
+      const [a, b] = [await connected(), await connected()];
+      for (let number = 0; number < 20; number += 1) {
+        const name = `stock:first:${number}`;
+        const holder = await b.acquire(request({ name }));
+        const order: string[] = [];
+        const call = async (label: string, terms: Partial<LockRequest> = {}): Promise<void> => {
+          const lease = await a.acquire(request({ name, ...terms }));
+          order.push(label);
+          await lease.release();
+        };
+        const first = call('first');
+        const released = holder.release();
+        await new Promise(process.nextTick);
+        // Redis answers both meanwhile, and this process has not read so when the second call comes.
+        for (const end = performance.now() + 5; performance.now() < end;);
+        const second = call('second', { waitTime });
+        const isBusy = await second.then(
+          () => false,
+          (error: unknown) => error instanceof LockBusyError,
+        );
+        await Promise.all([first, released]);
+        expect(order).toEqual(isBusy && waitTime === 0 ? ['first'] : ['first', 'second']);
+      }
+    },
+  );
 
   it('needs two commands for a lock that is free', async () => {
     const a = await connected();
