@@ -1,3 +1,4 @@
+import { Alarm } from './alarm.js';
 import type { LocalClock } from './local-clock.js';
 
 /** What is renewed: times are of the local clock. */
@@ -15,23 +16,20 @@ export interface Renewable {
 /** What is due within this time is done in one go, so that many leases share wake-ups and packets. */
 const GATHERED = 50;
 
-/** setTimeout takes no more; a tick that comes early finds nothing to do. */
-const LONGEST_TIMER = 2_147_483_647;
-
 /** Renews every grant of an instance, by one timer. */
 export class LeaseRenewal {
   private readonly grants = new Set<Renewable>();
-  private timer: NodeJS.Timeout | undefined;
-  private dueAt = Infinity;
+  private readonly alarm: Alarm;
 
-  constructor(private readonly clock: LocalClock) {}
+  constructor(private readonly clock: LocalClock) {
+    this.alarm = new Alarm(clock, () => this.tick(), false);
+  }
 
   add(grant: Renewable): void {
     this.grants.add(grant);
     this.wakeAt(Math.min(grant.renewAt, grant.deadline));
   }
 
-  /** The timer is left as it is and finds nothing to do: setting it anew for each short lease would cost more. */
   remove(grant: Renewable): void {
     this.grants.delete(grant);
   }
@@ -39,26 +37,15 @@ export class LeaseRenewal {
   /** Stops the timer for good. */
   close(): void {
     this.grants.clear();
-    this.rest();
+    this.alarm.stop();
   }
 
   /** To be called when something is due earlier than it was. */
   wakeAt(time: number): void {
-    if (time >= this.dueAt) return;
-    clearTimeout(this.timer);
-    this.dueAt = time;
-    const delay = Math.min(Math.max(Math.ceil(time - this.clock.now()), 1), LONGEST_TIMER);
-    this.timer = setTimeout(() => this.tick(), delay).unref();
-  }
-
-  private rest(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    this.dueAt = Infinity;
+    this.alarm.setFor(time);
   }
 
   private tick(): void {
-    this.rest();
     const now = this.clock.now();
     for (const grant of [...this.grants]) {
       if (now >= grant.deadline) grant.expire();

@@ -1,8 +1,6 @@
+import { Alarm } from './alarm.js';
 import type { LocalClock } from './local-clock.js';
 import type { Waiter } from './waiter.js';
-
-/** setTimeout takes no more. Who waits for 24 days waits for ever. */
-const LONGEST_TIMER = 2_147_483_647;
 
 /** So many different waits are remembered before those are forgotten that nobody waits for. */
 const MOST_LIMITS = 1_000;
@@ -21,21 +19,21 @@ export class WaitLimits {
   /** Calls that wait equally long, in the order in which they began, and so in which they end. */
   private readonly queues = new Map<number, Set<Waiter>>();
   private tidyAt = MOST_LIMITS;
-  private timer: NodeJS.Timeout | undefined;
-  private dueAt = Infinity;
+  private readonly alarm: Alarm;
 
-  constructor(private readonly clock: LocalClock) {}
+  constructor(private readonly clock: LocalClock) {
+    this.alarm = new Alarm(clock, () => this.tick(), true);
+  }
 
   add(waiter: Waiter): void {
     const limit = limitOf(waiter);
-    if (limit > LONGEST_TIMER) return;
+    if (limit === Infinity) return;
     const queue = this.queues.get(limit);
     if (queue === undefined) this.begin(limit, waiter);
     else queue.add(waiter);
-    this.wakeAt(waiter.startedAt + limit);
+    this.alarm.setFor(waiter.startedAt + limit);
   }
 
-  /** The timer is left as it is and finds nothing to do. */
   remove(waiter: Waiter): void {
     this.queues.get(limitOf(waiter))?.delete(waiter);
   }
@@ -43,7 +41,7 @@ export class WaitLimits {
   /** Stops the timer for good. */
   close(): void {
     this.queues.clear();
-    this.rest();
+    this.alarm.stop();
   }
 
   private begin(limit: number, waiter: Waiter): void {
@@ -54,27 +52,13 @@ export class WaitLimits {
     this.tidyAt = Math.max(MOST_LIMITS, 2 * this.queues.size);
   }
 
-  private wakeAt(time: number): void {
-    if (time >= this.dueAt) return;
-    clearTimeout(this.timer);
-    this.dueAt = time;
-    this.timer = setTimeout(() => this.tick(), Math.max(Math.ceil(time - this.clock.now()), 1));
-  }
-
-  private rest(): void {
-    clearTimeout(this.timer);
-    this.timer = undefined;
-    this.dueAt = Infinity;
-  }
-
   private tick(): void {
-    this.rest();
     const now = this.clock.now();
     for (const [limit, waiters] of this.queues) {
       for (const waiter of waiters) {
         const endsAt = waiter.startedAt + limit;
         if (endsAt > now) {
-          this.wakeAt(endsAt);
+          this.alarm.setFor(endsAt);
           break;
         }
         waiters.delete(waiter);
