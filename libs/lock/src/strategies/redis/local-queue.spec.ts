@@ -1,10 +1,11 @@
 import { Redis } from 'ioredis';
 import { eventually } from '../../../../../test/support/eventually';
 import { instanceNamed, ScriptBench, tokenIn } from '../../../../../test/support/redis/script-bench';
+import { RedisLocks } from '../../../../../test/support/redis/redis-locks';
 import { startRedis, type RedisServer } from '../../../../../test/support/servers/redis-server';
 import { LockBusyError } from '../../locking/lock-error.js';
 import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
-import { redisLock, type RedisLockOptions } from './redis-lock.js';
+import type { RedisLockOptions } from './redis-lock.js';
 import { Session } from './session.js';
 
 const X = instanceNamed('X');
@@ -15,7 +16,7 @@ describe('the calls of one process that wait for one lock', () => {
   let redis: Redis;
   /** Other instances: some live, some dead. */
   let others: ScriptBench;
-  const strategies: LockStrategy[] = [];
+  const locks = new RedisLocks(() => ({ url: server.url }));
 
   beforeAll(async () => {
     server = await startRedis();
@@ -31,19 +32,11 @@ describe('the calls of one process that wait for one lock', () => {
 
   afterEach(async () => {
     await redis.config('SET', 'maxmemory', '0');
-    await Promise.all(strategies.splice(0).map(async (strategy) => strategy.close?.()));
+    await locks.close();
     await others.end();
   });
 
-  async function connected(options: Partial<RedisLockOptions> = {}): Promise<LockStrategy> {
-    const strategy = redisLock({ url: server.url, ...options })({
-      strategy: 'redis',
-      get: () => undefined as never,
-    });
-    strategies.push(strategy);
-    await strategy.connect?.();
-    return strategy;
-  }
+  const connected = (options?: Partial<RedisLockOptions>): Promise<LockStrategy> => locks.connected(options);
 
   async function untilQueued(length: number): Promise<void> {
     await eventually(`${length} queued`, async () => (await redis.zcard(others.keys[1])) === length);
@@ -68,8 +61,7 @@ describe('the calls of one process that wait for one lock', () => {
   });
 
   it('are asked for in their order when there is a connection again, also before one that only tries', async () => {
-    const strategy = redisLock({ url: server.url })({ strategy: 'redis', get: () => undefined as never });
-    strategies.push(strategy);
+    const strategy = locks.instance();
     // Nothing is connected yet, so that both are asked for at once.
     const first = strategy.acquire({ ...REQUEST, name: 'order:1' });
     const second = strategy.acquire({ ...REQUEST, name: 'order:1', waitTime: 0 });

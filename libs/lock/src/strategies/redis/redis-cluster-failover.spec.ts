@@ -1,10 +1,10 @@
 import { Logger } from '@nestjs/common';
 import { Cluster, Command, Redis } from 'ioredis';
 import { eventually } from '../../../../../test/support/eventually';
+import { RedisLocks } from '../../../../../test/support/redis/redis-locks';
 import { startRedisCluster, type RedisCluster } from '../../../../../test/support/servers/redis-cluster';
 import type { RedisServer } from '../../../../../test/support/servers/redis-server';
 import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
-import { redisLock } from './redis-lock.js';
 
 const KEY = 'lock:{stock:1}';
 const SLOT = new Command('get', [KEY]).getSlot() ?? 0;
@@ -16,7 +16,7 @@ describe('the lock in a Cluster whose master dies', () => {
   let servers: RedisCluster;
   let replica: RedisServer;
   let client: Cluster;
-  const strategies: LockStrategy[] = [];
+  const locks = new RedisLocks(() => ({ client }));
 
   beforeAll(async () => {
     servers = await startRedisCluster();
@@ -27,17 +27,12 @@ describe('the lock in a Cluster whose master dies', () => {
   }, 60_000);
 
   afterAll(async () => {
-    await Promise.all(strategies.map(async (strategy) => strategy.close?.()));
+    await locks.close();
     client.disconnect();
     await servers.stop();
   }, 60_000);
 
-  async function connected(): Promise<LockStrategy> {
-    const strategy = redisLock({ client })({ strategy: 'redis', get: () => undefined as never });
-    strategies.push(strategy);
-    await strategy.connect?.();
-    return strategy;
-  }
+  const connected = (): Promise<LockStrategy> => locks.connected();
 
   function request(change: Partial<LockRequest> = {}): LockRequest {
     return { name: 'stock:1', waitTime: 60_000, ttl: 3_000, holdAtLeast: 0, ...change };

@@ -1,9 +1,9 @@
 import { Cluster, Command, type Redis } from 'ioredis';
 import { eventually } from '../../../../../test/support/eventually';
+import { RedisLocks } from '../../../../../test/support/redis/redis-locks';
 import { startRedisCluster, type RedisCluster } from '../../../../../test/support/servers/redis-cluster';
 import { LockBusyError } from '../../locking/lock-error.js';
 import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
-import { redisLock } from './redis-lock.js';
 
 const KEY = 'lock:{stock:1}';
 const QUEUE = `${KEY}:queue`;
@@ -12,7 +12,7 @@ const SLOT = new Command('get', [KEY]).getSlot() ?? 0;
 describe('the lock in a Cluster', () => {
   let servers: RedisCluster;
   let client: Cluster;
-  const strategies: LockStrategy[] = [];
+  const locks = new RedisLocks(() => ({ client }));
 
   beforeAll(async () => {
     servers = await startRedisCluster();
@@ -27,16 +27,11 @@ describe('the lock in a Cluster', () => {
   });
 
   afterEach(async () => {
-    await Promise.all(strategies.splice(0).map(async (strategy) => strategy.close?.()));
+    await locks.close();
     await Promise.all(client.nodes('master').map((node) => node.flushall()));
   });
 
-  async function connected(): Promise<LockStrategy> {
-    const strategy = redisLock({ client })({ strategy: 'redis', get: () => undefined as never });
-    strategies.push(strategy);
-    await strategy.connect?.();
-    return strategy;
-  }
+  const connected = (): Promise<LockStrategy> => locks.connected();
 
   function request(change: Partial<LockRequest> = {}): LockRequest {
     return { name: 'stock:1', waitTime: 20_000, ttl: 3_000, holdAtLeast: 0, ...change };

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { eventually } from '../../../../../test/support/eventually';
+import { request, RedisLocks } from '../../../../../test/support/redis/redis-locks';
 import { startRedis, type RedisServer } from '../../../../../test/support/servers/redis-server';
 import {
   LockBusyError,
@@ -7,8 +8,8 @@ import {
   LockShutdownError,
   LockUnavailableError,
 } from '../../locking/lock-error.js';
-import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
-import { redisLock, type RedisLockOptions } from './redis-lock.js';
+import type { LockStrategy } from '../../locking/lock-strategy.js';
+import type { RedisLockOptions } from './redis-lock.js';
 
 const KEY = 'lock:{stock:1}';
 const QUEUE = `${KEY}:queue`;
@@ -16,7 +17,7 @@ const QUEUE = `${KEY}:queue`;
 describe('the lock in Redis', () => {
   let server: RedisServer;
   let redis: Redis;
-  const strategies: LockStrategy[] = [];
+  const locks = new RedisLocks(() => ({ url: server.url }));
 
   beforeAll(async () => {
     server = await startRedis();
@@ -30,28 +31,11 @@ describe('the lock in Redis', () => {
   });
 
   afterEach(async () => {
-    await Promise.all(strategies.splice(0).map(async (strategy) => strategy.close?.()));
+    await locks.close();
     await redis.flushall();
   });
 
-  function instance(options: Partial<RedisLockOptions> = {}): LockStrategy {
-    const strategy = redisLock({ url: server.url, ...options })({
-      strategy: 'redis',
-      get: () => undefined as never,
-    });
-    strategies.push(strategy);
-    return strategy;
-  }
-
-  async function connected(options: Partial<RedisLockOptions> = {}): Promise<LockStrategy> {
-    const strategy = instance(options);
-    await strategy.connect?.();
-    return strategy;
-  }
-
-  function request(change: Partial<LockRequest> = {}): LockRequest {
-    return { name: 'stock:1', waitTime: 20_000, ttl: 10_000, holdAtLeast: 0, ...change };
-  }
+  const connected = (options?: Partial<RedisLockOptions>): Promise<LockStrategy> => locks.connected(options);
 
   async function untilQueued(length: number): Promise<void> {
     await eventually(`${length} queued`, async () => (await redis.zcard(QUEUE)) === length);
@@ -407,7 +391,7 @@ describe('the lock in Redis', () => {
       await held.release();
       await durable.restart({ keepData: true });
       await (await waiting).release();
-      await Promise.all(strategies.splice(0).map(async (strategy) => strategy.close?.()));
+      await locks.close();
       await durable.stop();
     });
 

@@ -1,9 +1,9 @@
 import { Logger } from '@nestjs/common';
 import { Redis } from 'ioredis';
 import { eventually } from '../../../../../test/support/eventually';
+import { request, RedisLocks } from '../../../../../test/support/redis/redis-locks';
 import { startRedis, type RedisServer } from '../../../../../test/support/servers/redis-server';
-import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
-import { redisLock } from './redis-lock.js';
+import type { LockStrategy } from '../../locking/lock-strategy.js';
 
 // Connections break here on purpose, which is warned of.
 Logger.overrideLogger(['error']);
@@ -11,7 +11,7 @@ Logger.overrideLogger(['error']);
 describe('the lock in Redis is thrifty', () => {
   let server: RedisServer;
   let redis: Redis;
-  const strategies: LockStrategy[] = [];
+  const locks = new RedisLocks(() => ({ url: server.url }));
 
   beforeAll(async () => {
     server = await startRedis();
@@ -26,20 +26,11 @@ describe('the lock in Redis is thrifty', () => {
 
   afterEach(async () => {
     server.resume();
-    await Promise.all(strategies.splice(0).map(async (strategy) => strategy.close?.()));
+    await locks.close();
     await redis.flushall();
   });
 
-  async function connected(): Promise<LockStrategy> {
-    const strategy = redisLock({ url: server.url })({ strategy: 'redis', get: () => undefined as never });
-    strategies.push(strategy);
-    await strategy.connect?.();
-    return strategy;
-  }
-
-  function request(change: Partial<LockRequest> = {}): LockRequest {
-    return { name: 'stock:1', waitTime: 20_000, ttl: 10_000, holdAtLeast: 0, ...change };
-  }
+  const connected = (): Promise<LockStrategy> => locks.connected();
 
   async function figure(section: 'stats' | 'commandstats', pattern: RegExp): Promise<number> {
     return Number(pattern.exec(await redis.info(section))?.[1] ?? 0);

@@ -2,10 +2,10 @@ import { Logger } from '@nestjs/common';
 import { Redis } from 'ioredis';
 import { eventually } from '../../../../../test/support/eventually';
 import { WITHOUT_SHARDS } from '../../../../../test/support/redis/without-shards';
+import { request, RedisLocks } from '../../../../../test/support/redis/redis-locks';
 import { startRedis, type RedisServer } from '../../../../../test/support/servers/redis-server';
 import { LockBusyError } from '../../locking/lock-error.js';
-import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
-import { redisLock } from './redis-lock.js';
+import type { LockStrategy } from '../../locking/lock-strategy.js';
 
 const QUEUE = 'lock:{stock:1}:queue';
 
@@ -15,7 +15,7 @@ Logger.overrideLogger(['error']);
 describe('the lock in a Redis without sharded channels', () => {
   let server: RedisServer;
   let redis: Redis;
-  const strategies: LockStrategy[] = [];
+  const locks = new RedisLocks(() => ({ url: server.url }));
 
   beforeAll(async () => {
     server = await startRedis({ args: WITHOUT_SHARDS });
@@ -29,20 +29,11 @@ describe('the lock in a Redis without sharded channels', () => {
   });
 
   afterEach(async () => {
-    await Promise.all(strategies.splice(0).map(async (strategy) => strategy.close?.()));
+    await locks.close();
     await redis.flushall();
   });
 
-  async function connected(): Promise<LockStrategy> {
-    const strategy = redisLock({ url: server.url })({ strategy: 'redis', get: () => undefined as never });
-    strategies.push(strategy);
-    await strategy.connect?.();
-    return strategy;
-  }
-
-  function request(change: Partial<LockRequest> = {}): LockRequest {
-    return { name: 'stock:1', waitTime: 20_000, ttl: 10_000, holdAtLeast: 0, ...change };
-  }
+  const connected = (): Promise<LockStrategy> => locks.connected();
 
   async function untilQueued(length: number): Promise<void> {
     await eventually(`${length} queued`, async () => (await redis.zcard(QUEUE)) === length);
