@@ -1,4 +1,4 @@
-import { Redis } from 'ioredis';
+import { Command } from 'ioredis';
 import { type RedisCluster, startRedisCluster } from '../../support/servers/redis-cluster';
 import type { StoreFault } from '../schedule/fault-schedule';
 import type { FaultSubject, OpenSubject } from './fault-subject';
@@ -33,7 +33,7 @@ class OpenCluster implements OpenSubject {
 
   async inject(kind: StoreFault, duration: number): Promise<void> {
     this.injected += 1;
-    const slot = await this.slotOf(`lock:{stock:${(this.injected % 2) + 1}}`);
+    const slot = new Command('get', [`lock:{stock:${(this.injected % 2) + 1}}`]).getSlot() ?? 0;
     const place = this.cluster.servers.indexOf(await this.cluster.serverOf(slot));
     const target = this.cluster.servers[(place + 1) % this.cluster.servers.length];
     if (kind !== 'move-slot') await this.masters[place]?.inject(kind, duration);
@@ -50,14 +50,5 @@ class OpenCluster implements OpenSubject {
   async close(): Promise<void> {
     this.masters.forEach((master) => master.disconnect());
     await this.cluster.stop();
-  }
-
-  private async slotOf(key: string): Promise<number> {
-    const client = new Redis(this.urls[0] ?? '');
-    try {
-      return Number(await client.call('CLUSTER', 'KEYSLOT', key));
-    } finally {
-      client.disconnect();
-    }
   }
 }

@@ -47,14 +47,14 @@ export class RedisCluster {
     await this.isWhole();
   }
 
-  /** Resolves when every server knows all the others, and each slot is served. */
+  /** Resolves when every master knows all servers, and each slot is served. */
   async isWhole(): Promise<void> {
+    const known = `cluster_known_nodes:${this.servers.length + this.replicas.length}`;
     for (const { url } of this.servers) {
       const client = new Redis(url);
       try {
         await eventually('the cluster is ready', async () => {
           const info = String(await client.call('CLUSTER', 'INFO'));
-          const known = `cluster_known_nodes:${this.servers.length}`;
           return info.includes('cluster_state:ok') && info.includes(known);
         });
       } finally {
@@ -82,7 +82,7 @@ export class RedisCluster {
       await eventually('it has the data', async () =>
         (await follower.info('replication')).includes('master_link_status:up'),
       );
-      await eventually('everybody knows it', () => this.allKnow(this.servers.length + this.replicas.length));
+      await this.isWhole();
     } finally {
       leader.disconnect();
       follower.disconnect();
@@ -129,18 +129,6 @@ export class RedisCluster {
 
   async stop(): Promise<void> {
     await Promise.all([...this.servers, ...this.replicas].map((server) => server.stop()));
-  }
-
-  private async allKnow(count: number): Promise<boolean> {
-    const infos = await Promise.all(
-      this.servers.map(async (server) => {
-        const client = new Redis(server.url);
-        const info = String(await client.call('CLUSTER', 'INFO'));
-        client.disconnect();
-        return info;
-      }),
-    );
-    return infos.every((info) => info.includes(`cluster_known_nodes:${count}`));
   }
 
   private async slotsOf(server: RedisServer): Promise<readonly number[]> {
