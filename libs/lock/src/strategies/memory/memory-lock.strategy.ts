@@ -103,8 +103,8 @@ export class MemoryLockStrategy extends LockStrategy {
   giveBack(lock: MemoryLock, lease: MemoryLease): void {
     lock.holder = undefined;
     const holdOver = lease.closedUntil === 0 ? 0 : lease.closedUntil - performance.now();
-    if (holdOver <= 0) this.handOn(lock);
-    else lock.heldOver = this.later(holdOver, () => this.handOn(lock));
+    if (holdOver <= 0) return this.handOn(lock);
+    lock.heldOver = this.later(holdOver, () => this.handOn(lock));
     this.tellOfRelease();
   }
 
