@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   LockBusyError,
@@ -39,6 +40,8 @@ class ReferenceStrategy extends LockStrategy {
   ) {
     super();
     this.traits = traits;
+    // Every wait listens to it.
+    setMaxListeners(0, this.shutDown.signal);
     this.store = new StoreConnection(port);
   }
 
