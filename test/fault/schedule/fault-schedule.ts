@@ -43,7 +43,10 @@ export interface ScheduleRequest {
 /** Milliseconds between the beginnings of two faults, at least and at most. */
 const PAUSE = { least: 100, most: 800 };
 
-/** What happens in a round: the same for the same request. */
+/**
+ * What happens in a round: the same for the same request. No kind comes a second time before each has come once, so that
+ * short rounds try what they are for.
+ */
 export function faultSchedule({
   seed,
   kinds,
@@ -51,22 +54,24 @@ export function faultSchedule({
   duration,
   lease,
 }: ScheduleRequest): readonly PlannedFault[] {
-  const [first, ...others] = kinds;
-  if (first === undefined) return [];
+  if (kinds.length === 0) return [];
   const random = new Random(seed);
   const faults: PlannedFault[] = [];
   const freeAt = new Map<string, number>();
-  for (let at = PAUSE.most; ; at += random.between(PAUSE.least, PAUSE.most)) {
-    const kind = random.pick([first, ...others]);
+  let left: readonly FaultKind[] = [];
+  for (let at = PAUSE.most; at <= duration; at += random.between(PAUSE.least, PAUSE.most)) {
+    const kind = random.pick(left.length > 0 ? left : kinds);
     const target = isProcessFault(kind) ? random.pick(processes) : undefined;
     const fault = { at, kind, target, duration: durationOf(kind, lease, random) };
-    if (at + fault.duration > duration) return faults;
+    if (at + fault.duration > duration) continue;
     const hit = target ?? 'the store';
     // Who is hit already is spared: what two faults at once do to one process, nobody could tell apart.
     if (at < (freeAt.get(hit) ?? 0)) continue;
     freeAt.set(hit, at + fault.duration);
     faults.push(fault);
+    left = (left.length > 0 ? left : kinds).filter((other) => other !== kind);
   }
+  return faults;
 }
 
 export function isProcessFault(kind: FaultKind): kind is ProcessFault {

@@ -19,7 +19,8 @@ export class Random {
     return this.between(1, times) === 1;
   }
 
-  pick<T>(choices: readonly [T, ...T[]]): T {
-    return choices[this.between(0, choices.length - 1)] ?? choices[0];
+  /** One of at least one. */
+  pick<T>(choices: readonly T[]): T {
+    return choices[this.between(0, choices.length - 1)];
   }
 }
