@@ -4,9 +4,8 @@ const never = new AbortController().signal;
 const patient = { waitTime: 10_000, signal: never };
 
 async function entered(gate: ConnectionGate, name: string): Promise<() => void> {
-  const leave = await gate.enter(name, patient);
-  if (leave === undefined) throw new Error(`"${name}" was not entered`);
-  return leave;
+  if (!(await gate.enter(name, patient))) throw new Error(`"${name}" was not entered`);
+  return () => gate.leave(name);
 }
 
 async function slot(gate: ConnectionGate): Promise<() => void> {
@@ -37,14 +36,25 @@ describe('the gate before the connections', () => {
   it('sends who waits too long away, and who tries once at once', async () => {
     const gate = new ConnectionGate(5);
     const leave = await entered(gate, 'a');
-    expect(await gate.enter('a', { waitTime: 0, signal: never })).toBeUndefined();
-    expect(await gate.enter('a', { waitTime: 10, signal: never })).toBeUndefined();
+    expect(await gate.enter('a', { waitTime: 0, signal: never })).toBe(false);
+    expect(await gate.enter('a', { waitTime: 10, signal: never })).toBe(false);
     const abort = new AbortController();
     const aborted = gate.enter('a', { waitTime: 10_000, signal: abort.signal });
     abort.abort(new Error('enough'));
     await expect(aborted).rejects.toThrow('enough');
     leave();
     (await entered(gate, 'a'))();
+    expect(gate.waiting('a')).toBe(0);
+  });
+
+  it('sends everybody away whose turn it is not yet', async () => {
+    const gate = new ConnectionGate(5);
+    const leave = await entered(gate, 'a');
+    const waiters = [1, 2].map(() => gate.enter('a', patient));
+    gate.rejectWaiters((name) => new Error(`"${name}" is closed`));
+    for (const waiter of waiters) await expect(waiter).rejects.toThrow('"a" is closed');
+    expect(gate.waiting('a')).toBe(1);
+    leave();
     expect(gate.waiting('a')).toBe(0);
   });
 

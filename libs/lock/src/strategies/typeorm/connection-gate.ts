@@ -1,4 +1,4 @@
-import { FifoMutex } from '../../locking/fifo-mutex.js';
+import { FifoMutex, type TurnRequest } from '../../locking/fifo-mutex.js';
 
 /**
  * Where callers wait *before* they take a connection, first come, first served.
@@ -8,7 +8,7 @@ import { FifoMutex } from '../../locking/fifo-mutex.js';
  * `maxConnections` connections at most, so that the application's other queries always find one.
  */
 export class ConnectionGate {
-  private readonly turns = new Map<string, KeyTurns>();
+  private readonly turns = new Map<string, FifoMutex>();
   private readonly slots: SlotQueue;
 
   constructor(readonly maxConnections: number) {
@@ -18,7 +18,7 @@ export class ConnectionGate {
   /** How many callers wait for this lock in this process, the one that waits in the database included. */
   waiting(name: string): number {
     const turns = this.turns.get(name);
-    return turns === undefined ? 0 : turns.mutex.queueLength + (turns.mutex.isTaken ? 1 : 0);
+    return turns === undefined ? 0 : turns.queueLength + 1;
   }
 
   /** How many connections the locks of this process use. */
@@ -27,52 +27,38 @@ export class ConnectionGate {
   }
 
   /**
-   * Waits until nobody of this process is before the caller.
+   * Waits until nobody of this process is before the caller. Hundreds may wait here, and the garbage collector copies what
+   * they have in hand again and again: whoever waits should have little.
    *
-   * @returns how to let the next one go, or undefined when the wait time is over.
+   * @returns whether the turn is the caller's, who has to {@link leave} then; false when the wait time is over.
+   * @throws the signal's reason when it aborts first, and what {@link rejectWaiters} says.
    */
-  async enter(
-    name: string,
-    limit: { readonly waitTime: number; readonly signal: AbortSignal },
-  ): Promise<(() => void) | undefined> {
-    const turns = this.turnsOf(name);
-    turns.users += 1;
-    let entered = false;
-    try {
-      entered = await turns.mutex.enter(limit);
-    } finally {
-      if (!entered) this.forget(name, turns);
-    }
-    if (!entered) return undefined;
-    return once(() => {
-      turns.mutex.leave();
-      this.forget(name, turns);
-    });
+  enter(name: string, request: TurnRequest): Promise<boolean> {
+    const turns = this.turns.get(name);
+    if (turns !== undefined) return turns.enter(request);
+    const first = new FifoMutex();
+    first.tryEnter();
+    this.turns.set(name, first);
+    return Promise.resolve(true);
+  }
+
+  /** Lets the next one go. */
+  leave(name: string): void {
+    const turns = this.turns.get(name);
+    turns?.leave();
+    // The map would grow with every key that was ever locked.
+    if (turns?.isTaken === false) this.turns.delete(name);
+  }
+
+  /** Sends everybody away whose turn it is not yet. */
+  rejectWaiters(reason: (name: string) => Error): void {
+    for (const [name, turns] of this.turns) turns.rejectWaiters(reason(name));
   }
 
   /** Waits for the right to one connection; returns how to give it back, or undefined when the limit is over. */
   takeSlot(limit: number, signal: AbortSignal): Promise<(() => void) | undefined> {
     return this.slots.take(limit, signal);
   }
-
-  private turnsOf(name: string): KeyTurns {
-    const existing = this.turns.get(name);
-    if (existing !== undefined) return existing;
-    const turns: KeyTurns = { mutex: new FifoMutex(), users: 0 };
-    this.turns.set(name, turns);
-    return turns;
-  }
-
-  /** Keeps the map from growing with every key that was ever locked. */
-  private forget(name: string, turns: KeyTurns): void {
-    turns.users -= 1;
-    if (turns.users === 0) this.turns.delete(name);
-  }
-}
-
-interface KeyTurns {
-  readonly mutex: FifoMutex;
-  users: number;
 }
 
 /** A number of equal places, handed on in the order of arrival. */

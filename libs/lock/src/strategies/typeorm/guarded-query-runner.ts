@@ -9,7 +9,7 @@ import type { LockTransaction } from './lock-transaction.js';
  * only a nested transaction that it began itself, and once the lock is ending its queries are refused.
  */
 export function guardedQueryRunner(transaction: LockTransaction): QueryRunner {
-  const real = transaction.runner;
+  const { runner: real, connection } = transaction;
   const internals = internalsOf(real);
   // TypeORM's own code runs with the facade as `this`, and finds there what differs and the real runner behind it.
   const facade = Object.create(real) as QueryRunner;
@@ -27,7 +27,7 @@ export function guardedQueryRunner(transaction: LockTransaction): QueryRunner {
       released = true;
       return Promise.resolve();
     },
-    connect: () => Promise.resolve(transaction.connection),
+    connect: () => Promise.resolve(connection),
     // Here for an error that is not wrapped, and once more where the query would be sent.
     query: async (...query: Parameters<QueryRunner['query']>) => {
       transaction.assertOpen();

@@ -113,6 +113,11 @@ export class LockDatabase {
     return row.at_work === true || row.at_work === 1 ? 'at work' : 'idle';
   }
 
+  /** Whether {@link checkTable} has found it. */
+  get hasTable(): boolean {
+    return this.tableIsThere;
+  }
+
   /**
    * Makes sure, once, that the lock table is there.
    *

@@ -24,16 +24,26 @@ export interface LockTransactionParts {
   readonly heardAt: number;
 }
 
+/** What an open transaction works with. */
+interface Workings {
+  readonly runner: QueryRunner;
+  readonly pooled: PooledConnection;
+  /** The driver's connection, for the work: every query on it is looked at before it is sent. */
+  readonly connection: unknown;
+  readonly queries: QueryQueue;
+  readonly renewal: TransactionRenewal;
+}
+
 type State = 'open' | 'ending' | 'committed' | 'rolled back' | 'lost';
 
 /** An open database transaction of ours, from its begin to its end. The locks that were taken in it end with it. */
 export class LockTransaction {
-  readonly runner: QueryRunner;
   readonly dataSource: DataSource;
-  private readonly queries = new QueryQueue();
-  /** The driver's connection, for the work: every query on it is looked at before it is sent. */
-  readonly connection: unknown;
-  private readonly renewal: TransactionRenewal;
+  private readonly database: LockDatabase;
+  private readonly key: string;
+  private readonly ttl: number;
+  /** Let go at the end: whoever waited for the lock may keep the transaction for long, and nobody needs more of it. */
+  private workings: Workings | undefined;
   private readonly lossListeners = new Set<(reason: string) => void>();
   private state: State = 'open';
   private lossReason: string | undefined;
@@ -41,28 +51,41 @@ export class LockTransaction {
   private waitsForLock = false;
 
   /** Of a connection on which the transaction was just begun. */
-  constructor(private readonly parts: LockTransactionParts) {
-    const { connection, database, session, ttl, heardAt } = parts;
-    this.runner = connection.runner;
-    this.dataSource = dataSourceOf(this.runner);
+  constructor({ connection: pooled, database, key, session, ttl, heardAt }: LockTransactionParts) {
+    const { runner } = pooled;
+    this.database = database;
+    this.key = key;
+    this.ttl = ttl;
+    this.dataSource = dataSourceOf(runner);
     // TypeORM did not see the begin. It asks these two whether to begin a transaction, and which savepoint is next.
-    Object.assign(internalsOf(this.runner), { isTransactionActive: true, transactionDepth: 1 });
-    this.connection = connection.guarded((query) => this.query(query));
-    this.renewal = new TransactionRenewal({
+    Object.assign(internalsOf(runner), { isTransactionActive: true, transactionDepth: 1 });
+    const queries = new QueryQueue();
+    const renewal = new TransactionRenewal({
       ttl,
       heardAt,
-      isBusy: () => this.queries.isBusy,
-      ping: (limit) => this.queries.run(() => this.send(() => connection.run(this.dialect.ping, limit))),
+      isBusy: () => queries.isBusy,
+      ping: (limit) => queries.run(() => this.send(() => pooled.run(this.dialect.ping, limit))),
       look: (limit) => database.look(session, performance.now() - heardAt, limit),
       // Nobody knows what the server still does with a connection that does not answer: only its end ends that.
-      onLost: (reason) => connection.destroy(reason),
+      onLost: (reason) => pooled.destroy(reason),
     });
+    const connection = pooled.guarded((query) => this.query(query));
+    this.workings = { runner, pooled, connection, queries, renewal };
     // Last, for a connection that has ended since the begin says so at once.
-    connection.onEnd((reason) => this.lose(reason));
+    pooled.onEnd((reason) => this.lose(reason));
+  }
+
+  get runner(): QueryRunner {
+    return this.working.runner;
+  }
+
+  /** See {@link Workings.connection}. */
+  get connection(): unknown {
+    return this.working.connection;
   }
 
   get dataSourceName(): string | undefined {
-    return this.parts.database.name;
+    return this.database.name;
   }
 
   get isOpen(): boolean {
@@ -75,7 +98,7 @@ export class LockTransaction {
 
   /** Milliseconds until the server drops us unless it hears from us. */
   get remaining(): number {
-    return this.isOpen ? this.renewal.remaining : 0;
+    return this.isOpen ? this.working.renewal.remaining : 0;
   }
 
   /** Calls the listener once, when the transaction ended by itself; returns how to stop that. */
@@ -91,8 +114,8 @@ export class LockTransaction {
   }
 
   /** Opens one stream of the work's: it counts as a query until it was read to its end. */
-  stream(open: () => Promise<QueryStream>): Promise<QueryStream> {
-    return this.queries.stream(async () => {
+  async stream(open: () => Promise<QueryStream>): Promise<QueryStream> {
+    return this.working.queries.stream(async () => {
       this.assertOpen();
       const stream = await open();
       stream.once('close', () => this.judge((stream as Partial<Readable>).errored));
@@ -105,21 +128,21 @@ export class LockTransaction {
    * work's falls between the failure and the savepoint that it is undone to. An abort ends the caller's waiting only:
    * ending the statement would take the whole connection, and with it the transaction that the caller is in.
    */
-  exclusively(
+  async exclusively(
     statements: string,
     undo: string,
     limit: number,
     signal?: AbortSignal,
   ): Promise<readonly StatementResult[]> {
-    const { connection } = this.parts;
-    const results = this.queries.run(async () => {
+    const { pooled, queries } = this.working;
+    const results = queries.run(async () => {
       this.assertOpen();
       if (signal?.aborted) throw signal.reason as Error;
       this.waitsForLock = true;
       try {
-        return await this.send(() => connection.run(statements, limit));
+        return await this.send(() => pooled.run(statements, limit));
       } catch (error) {
-        if (connection.endReason === undefined) await this.undoExclusive(undo, error);
+        if (pooled.endReason === undefined) await this.undoExclusive(undo, error);
         throw error;
       } finally {
         this.waitsForLock = false;
@@ -131,54 +154,47 @@ export class LockTransaction {
   /** Makes sure that the server waits for us for at least this many milliseconds. */
   async extend(duration: number): Promise<void> {
     this.assertOpen();
-    if (duration <= this.renewal.remaining) return;
-    const { connection, ttl } = this.parts;
-    const extended = Math.max(ttl, duration);
-    await this.renewal.extend(extended, (limit) =>
-      this.queries.run(() => this.send(() => connection.run(this.dialect.extend(extended), limit))),
+    const { pooled, queries, renewal } = this.working;
+    if (duration <= renewal.remaining) return;
+    const extended = Math.max(this.ttl, duration);
+    await renewal.extend(extended, (limit) =>
+      queries.run(() => this.send(() => pooled.run(this.dialect.extend(extended), limit))),
     );
   }
 
   /** @throws what has become of the transaction, unless it is open. */
   assertOpen(): void {
-    if (this.state === 'open') return;
-    const { key, strategy } = this.naming;
-    if (this.state === 'lost') throw this.loss();
-    throw new LockNotOwnedError(
-      `A query came after the transaction of the lock on "${key}" had ended (it was ${this.state}), and was refused: ` +
-        'what it belongs to is undone or done already. Await everything inside the locked method.',
-      { key, strategy },
-    );
+    if (this.state !== 'open') throw this.ended();
   }
 
   /** Makes everything permanent. A rejection means that it is not, unless it says that nobody knows. */
   async commit(): Promise<void> {
     this.assertOpen();
-    await this.tell('BeforeTransactionCommit');
+    const { runner, pooled, queries, renewal } = this.working;
+    await this.tell(runner, 'BeforeTransactionCommit');
     this.assertOpen();
     // From here on no query gets in, and those that are in settle: nothing can slip in behind the COMMIT.
     this.state = 'ending';
-    this.renewal.stop();
+    renewal.stop();
     const { dialect } = this;
-    const { connection, ttl } = this.parts;
-    const limit = Math.max(ttl, SHORTEST_COMMIT_LIMIT);
-    await within(this.queries.settle(), limit).catch(() =>
-      connection.destroy('a query that nobody waited for was still running at the commit'),
+    const limit = Math.max(this.ttl, SHORTEST_COMMIT_LIMIT);
+    await within(queries.settle(), limit).catch(() =>
+      pooled.destroy('a query that nobody waited for was still running at the commit'),
     );
     if (this.lossReason !== undefined) throw this.loss();
-    if (this.depth !== 1) {
+    if (internalsOf(runner).transactionDepth !== 1) {
       await this.rollback();
       throw this.misuse(
         'a nested transaction was still open when its work was done. Await nested transactions, and end each that is started',
       );
     }
-    const results = await connection.run(dialect.commit, limit).catch((error: unknown) => {
-      throw this.failedCommit(error);
+    const results = await pooled.run(dialect.commit, limit).catch((error: unknown) => {
+      throw this.failedCommit(error, pooled);
     });
     const committed = dialect.wasCommitted(results);
     this.finish(committed ? 'committed' : 'rolled back');
     if (!committed) throw this.misuse(dialect.uncommitted);
-    await this.tell('AfterTransactionCommit');
+    await this.tell(runner, 'AfterTransactionCommit');
   }
 
   /** Undoes everything. Never fails: a connection that can't say so is ended, and the server undoes it then. */
@@ -188,29 +204,29 @@ export class LockTransaction {
   }
 
   private async undo(): Promise<void> {
-    const { dialect } = this;
-    const { connection } = this.parts;
+    if (this.workings === undefined) return;
+    const { runner, pooled, queries, renewal } = this.workings;
     // A lock that somebody still waits for in here would keep the ROLLBACK waiting as well.
-    if (this.waitsForLock) connection.destroy('it was rolled back while it waited for a lock');
+    if (this.waitsForLock) pooled.destroy('it was rolled back while it waited for a lock');
     if (this.isOpen) this.state = 'ending';
     if (this.state !== 'ending' && this.state !== 'lost') return;
-    this.renewal.stop();
+    renewal.stop();
     // What was left behind may take long, or for ever: with its connection it ends.
-    await within(this.queries.settle(), ROLLBACK_LIMIT).catch(() =>
-      connection.destroy('a query that nobody waited for was still running at the rollback'),
+    await within(queries.settle(), ROLLBACK_LIMIT).catch(() =>
+      pooled.destroy('a query that nobody waited for was still running at the rollback'),
     );
     try {
-      if (connection.endReason === undefined) await connection.run(dialect.rollback, ROLLBACK_LIMIT);
+      if (pooled.endReason === undefined) await pooled.run(this.dialect.rollback, ROLLBACK_LIMIT);
     } catch (error) {
-      connection.destroy(errorText(error));
+      pooled.destroy(errorText(error));
     }
     this.finish('rolled back');
-    await this.tell('AfterTransactionRollback').catch(() => undefined);
+    await this.tell(runner, 'AfterTransactionRollback').catch(() => undefined);
   }
 
   /** One query of the work's, at the moment at which it would be sent. */
-  private query<T>(query: () => Promise<T>): Promise<T> {
-    return this.queries.run(async () => {
+  private async query<T>(query: () => Promise<T>): Promise<T> {
+    return this.working.queries.run(async () => {
       this.assertOpen();
       try {
         return await this.send(query);
@@ -226,76 +242,91 @@ export class LockTransaction {
     const sentAt = performance.now();
     try {
       const answer = await query();
-      this.renewal.heard(sentAt);
+      this.workings?.renewal.heard(sentAt);
       return answer;
     } catch (error) {
-      if (this.dialect.isRefusal(error)) this.renewal.heard(sentAt);
+      if (this.dialect.isRefusal(error)) this.workings?.renewal.heard(sentAt);
       throw error;
     }
   }
 
   private judge(error: unknown): void {
-    if (!this.dialect.endsTransaction(error, this.depth)) return;
+    if (!this.isOpen || !this.dialect.endsTransaction(error, internalsOf(this.runner).transactionDepth))
+      return;
     this.lose(`a query failed in its transaction (${errorText(error)}), which ended it`);
   }
 
   private async undoExclusive(undo: string, error: unknown): Promise<void> {
     const { dialect } = this;
-    const { connection } = this.parts;
     if (dialect.endsTransaction(error, IN_SAVEPOINT)) {
       this.lose(`the database rolled its transaction back (${errorText(error)})`);
     } else {
-      await connection.run(undo, ROLLBACK_LIMIT).catch(() => undefined);
+      await this.working.pooled.run(undo, ROLLBACK_LIMIT).catch(() => undefined);
     }
   }
 
   private finish(state: 'committed' | 'rolled back'): void {
     if (this.state === 'ending') this.state = state;
-    Object.assign(internalsOf(this.runner), { isTransactionActive: false, transactionDepth: 0 });
     this.lossListeners.clear();
-    this.parts.connection.giveBack();
+    if (this.workings === undefined) return;
+    const { runner, pooled } = this.workings;
+    Object.assign(internalsOf(runner), { isTransactionActive: false, transactionDepth: 0 });
+    pooled.giveBack();
+    this.workings = undefined;
   }
 
   private lose(reason: string): void {
     if (this.state !== 'open' && this.state !== 'ending') return;
     this.state = 'lost';
     this.lossReason = reason;
-    this.renewal.stop();
+    this.workings?.renewal.stop();
     for (const listener of this.lossListeners) listener(reason);
     this.lossListeners.clear();
   }
 
   private get dialect(): Dialect {
-    return this.parts.database.dialect;
+    return this.database.dialect;
   }
 
   /** For errors. */
   private get naming(): { readonly key: string; readonly strategy: string } {
-    return { key: this.parts.key, strategy: this.parts.database.strategy };
+    return { key: this.key, strategy: this.database.strategy };
   }
 
-  private get depth(): number {
-    return internalsOf(this.runner).transactionDepth;
+  /** @throws what has become of the transaction, when it has ended. */
+  private get working(): Workings {
+    if (this.workings === undefined) throw this.ended();
+    return this.workings;
   }
 
   /** Subscribers hear of the end as they do with TypeORM's own transactions. */
   private async tell(
+    runner: QueryRunner,
     event: 'BeforeTransactionCommit' | 'AfterTransactionCommit' | 'AfterTransactionRollback',
   ) {
     if (this.dataSource.subscribers.length === 0) return;
-    await this.runner.broadcaster.broadcast(event);
+    await runner.broadcaster.broadcast(event);
   }
 
-  private failedCommit(error: unknown): Error {
-    const { connection } = this.parts;
+  private failedCommit(error: unknown, pooled: PooledConnection): Error {
     // A deferred constraint, for example.
     const isRefused = this.dialect.isRefusal(error);
-    if (!isRefused) connection.destroy(errorText(error));
+    if (!isRefused) pooled.destroy(errorText(error));
     this.finish('rolled back');
     if (isRefused) return error as Error;
     return new LockLostError(
       `its connection ended during the COMMIT (${errorText(error)}), so nobody knows whether that was done`,
       { ...this.naming, cause: error },
+    );
+  }
+
+  private ended(): LockLostError | LockNotOwnedError {
+    if (this.state === 'lost') return this.loss();
+    const { key, strategy } = this.naming;
+    return new LockNotOwnedError(
+      `A query came after the transaction of the lock on "${key}" had ended (it was ${this.state}), and was refused: ` +
+        'what it belongs to is undone or done already. Await everything inside the locked method.',
+      { key, strategy },
     );
   }
 

@@ -24,22 +24,11 @@ interface Begun {
   readonly heardAt: number;
 }
 
-/** Takes a lock by a transaction of its own: first a place in the process, then a connection, then the lock. */
+/** Takes a lock by a transaction of its own, for the caller whose turn it is in its process: a connection, then the lock. */
 export class OwnAcquisition {
   constructor(private readonly parts: OwnAcquisitionParts) {}
 
   async run(): Promise<OwnGrant> {
-    const { gate, target, limit } = this.parts;
-    const leave = await gate.enter(target.lock.name, { waitTime: limit.left, signal: limit.signal });
-    if (leave === undefined) throw this.busy();
-    try {
-      return await this.tryUntilGranted();
-    } finally {
-      leave();
-    }
-  }
-
-  private async tryUntilGranted(): Promise<OwnGrant> {
     const { limit, deadlockRetries } = this.parts;
     for (let retries = 0; ;) {
       try {

@@ -1,4 +1,4 @@
-import { LockConfigurationError, LockShutdownError } from '../../locking/lock-error.js';
+import { LockBusyError, LockConfigurationError, LockShutdownError } from '../../locking/lock-error.js';
 import {
   LockStrategy,
   type LockInspection,
@@ -56,16 +56,31 @@ export class TypeormLockStrategy extends LockStrategy {
   }
 
   override async acquire(request: LockRequest): Promise<StrategyLease> {
-    if (this.shutDown !== undefined) throw this.refusal(request.name);
-    const limit = new WaitLimit(request.waitTime, this.options.connectTimeout, request.signal);
-    this.waiting.set(limit, request.name);
-    try {
-      limit.throwIfAborted();
-      return await this.take(request, limit);
-    } finally {
-      this.waiting.delete(limit);
-      limit.end();
+    const startedAt = performance.now();
+    const { name, waitTime, signal } = request;
+    if (this.shutDown !== undefined) throw this.refusal(name);
+    signal?.throwIfAborted();
+    const { database, gate } = this.open();
+    database.assertInitialised(name);
+    const target = this.targetOf(name);
+    this.checkHoldAtLeast(request, target);
+    const around =
+      openTransactionOf(database.dataSource) ??
+      foreignTransaction(database.dataSource, database.dialect, this.options.currentManager);
+    const call: Call = { request, target, startedAt };
+    if (!database.hasTable) {
+      await this.limited(call, (limit) =>
+        database.checkTable({ limit: limit.leftToReach, signal: limit.signal }, name),
+      );
     }
+    if (around !== undefined) {
+      return this.limited(call, (limit) =>
+        new JoinedAcquisition({ database, target, request, limit }).run(around),
+      );
+    }
+    const left = Math.max(0, waitTime - (performance.now() - startedAt));
+    if (!(await gate.enter(target.lock.name, { waitTime: left, signal }))) throw this.busy(call);
+    return this.takeInTurn(call);
   }
 
   override async inspect(name: string): Promise<LockInspection> {
@@ -102,28 +117,35 @@ export class TypeormLockStrategy extends LockStrategy {
     this.opened?.database.close();
   }
 
-  private async take(request: LockRequest, limit: WaitLimit): Promise<StrategyLease> {
+  private async takeInTurn(call: Call): Promise<StrategyLease> {
     const { database, gate } = this.open();
-    database.assertInitialised(request.name);
-    const target = this.targetOf(request.name);
-    this.checkHoldAtLeast(request, target);
-    const around =
-      openTransactionOf(database.dataSource) ??
-      foreignTransaction(database.dataSource, database.dialect, this.options.currentManager);
-    await database.checkTable({ limit: limit.leftToReach, signal: limit.signal }, request.name);
-    if (around !== undefined) {
-      return new JoinedAcquisition({ database, target, request, limit }).run(around);
-    }
+    const { request, target } = call;
     const { deadlockRetries } = this.options;
-    const { transaction, token } = await new OwnAcquisition({
-      database,
-      gate,
-      target,
-      request,
-      limit,
-      deadlockRetries,
-    }).run();
-    return this.hold(target, transaction, token);
+    try {
+      const { transaction, token } = await this.limited(call, (limit) =>
+        new OwnAcquisition({ database, gate, target, request, limit, deadlockRetries }).run(),
+      );
+      return this.hold(target, transaction, token);
+    } finally {
+      gate.leave(target.lock.name);
+    }
+  }
+
+  /** Runs what a call waits for, and ends its waiting at the shut-down. */
+  private async limited<T>(
+    { request: { name, waitTime, signal }, startedAt }: Call,
+    work: (limit: WaitLimit) => Promise<T>,
+  ): Promise<T> {
+    if (this.shutDown !== undefined) throw this.refusal(name);
+    const limit = new WaitLimit(waitTime, this.options.connectTimeout, startedAt, signal);
+    this.waiting.set(limit, name);
+    try {
+      limit.throwIfAborted();
+      return await work(limit);
+    } finally {
+      this.waiting.delete(limit);
+      limit.end();
+    }
   }
 
   private hold(target: LockTarget, transaction: LockTransaction, token: number): StrategyLease {
@@ -183,7 +205,17 @@ export class TypeormLockStrategy extends LockStrategy {
   }
 
   private refuseWaiting(): void {
+    this.opened?.gate.rejectWaiters((name) => this.refusal(name));
     for (const [limit, name] of this.waiting) limit.abort(this.refusal(name));
+  }
+
+  private busy({ target, startedAt }: Call): LockBusyError {
+    return new LockBusyError({
+      key: target.name,
+      strategy: this.name,
+      waited: performance.now() - startedAt,
+      queueLength: this.open().gate.waiting(target.lock.name),
+    });
   }
 
   private refusal(name: string): LockShutdownError {
@@ -196,6 +228,14 @@ export class TypeormLockStrategy extends LockStrategy {
 
 /** Milliseconds that the start of the application waits for the database, and so does a look at a lock. */
 const SHORTEST_START_LIMIT = 5_000;
+
+/** One call of {@link TypeormLockStrategy.acquire}. */
+interface Call {
+  readonly request: LockRequest;
+  readonly target: LockTarget;
+  /** By `performance.now()`. */
+  readonly startedAt: number;
+}
 
 interface OpenedDatabase {
   readonly database: LockDatabase;

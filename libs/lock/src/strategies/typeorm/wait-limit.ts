@@ -10,13 +10,13 @@ const LONGEST_TIMER = 2 ** 31 - 1;
  * own, which is never shorter than `connectTimeout`: a call that tries once needs the time to try.
  */
 export class WaitLimit {
-  private readonly startedAt = performance.now();
   private readonly controller = new AbortController();
   private readonly stopListening: (() => void) | undefined;
 
   constructor(
     private readonly waitTime: number,
     private readonly connectTimeout: number,
+    private readonly startedAt: number,
     signal?: LockRequest['signal'],
   ) {
     if (signal === undefined) return;
