@@ -1,3 +1,4 @@
+import { PerformanceObserver } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { LockStrategy } from 'nestjs-distributed-lock';
 import { CreateDistributedLock1767225600000, typeormLock } from 'nestjs-distributed-lock/typeorm';
@@ -31,6 +32,13 @@ export interface LoopResult {
   readonly lost: number;
 }
 
+export interface StormInput {
+  readonly callers: number;
+  /** Milliseconds that each is inside, waiting for something else. */
+  readonly inside: number;
+  readonly seconds: number;
+}
+
 export interface StormResult {
   /** Milliseconds that the unrelated query took. */
   readonly p50: number;
@@ -38,6 +46,8 @@ export interface StormResult {
   readonly worst: number;
   readonly queries: number;
   readonly lockRate: number;
+  /** The share of the time for which the garbage collector stopped the process. */
+  readonly collected: number;
   readonly overlaps: number;
 }
 
@@ -151,13 +161,12 @@ async function sell(row: Row): Promise<void> {
 }
 
 /** An unrelated query each 10 ms, while so many callers want one row. */
-async function storm({
-  callers,
-  seconds,
-}: {
-  readonly callers: number;
-  readonly seconds: number;
-}): Promise<StormResult> {
+async function storm({ callers, inside, seconds }: StormInput): Promise<StormResult> {
+  let collecting = 0;
+  const collections = new PerformanceObserver((list) => {
+    for (const { duration } of list.getEntries()) collecting += duration;
+  });
+  collections.observe({ entryTypes: ['gc'] });
   const times: number[] = [];
   const until = performance.now() + seconds * 1_000;
   const unrelated = async (): Promise<void> => {
@@ -173,14 +182,17 @@ async function storm({
     }
     await Promise.all(asked);
   })();
-  const { count, overlaps, elapsed } = await run({ callers, keys: 1, seconds }, () => Promise.resolve());
+  const work = inside === 0 ? () => Promise.resolve() : () => sleep(inside);
+  const { count, overlaps, elapsed } = await run({ callers, keys: 1, seconds }, work);
   await asking;
+  collections.disconnect();
   return {
     p50: quantile(times, 0.5),
     p99: quantile(times, 0.99),
     worst: Math.max(...times),
     queries: times.length,
     lockRate: (count / elapsed) * 1_000,
+    collected: collecting / elapsed,
     overlaps,
   };
 }
