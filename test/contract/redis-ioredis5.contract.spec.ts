@@ -21,6 +21,6 @@ describeLockStrategy({
   worker: {
     file: require.resolve('./redis-topologies.worker'),
     execArgv: ['--import', 'tsx'],
-    env: () => ({ LOCK_IOREDIS5_URL: server.url }),
+    env: () => ({ LOCK_IOREDIS: '5', LOCK_REDIS_URL: server.url }),
   },
 });
