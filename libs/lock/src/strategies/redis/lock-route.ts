@@ -98,12 +98,10 @@ export class LockRoute {
 
   /** Nobody wants the lock here any more. */
   leave(): void {
-    if (this.retry !== undefined) {
-      clearTimeout(this.retry);
-      this.retry = undefined;
-      // Who wants it next asks, and is told where to.
-      this.rerouting = false;
-    }
+    clearTimeout(this.retry);
+    this.retry = undefined;
+    // Who wants it next asks, and is told where to.
+    this.rerouting = false;
     const { channel } = this;
     if (channel !== undefined) this.session?.quiet(channel);
   }

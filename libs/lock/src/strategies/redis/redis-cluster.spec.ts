@@ -146,6 +146,25 @@ describe('the lock in a Cluster', () => {
     await Promise.all(newcomer);
   });
 
+  it('locks again after all have given up a lock that no node could serve for a while', async () => {
+    const [a, b] = [await connected(), await connected()];
+    const held = await b.acquire(request());
+    const heard = a.acquire(request());
+    await untilQueued(1);
+    await held.release();
+    await (await heard).release();
+    const source = await servers.serverOf(SLOT);
+    const target = servers.servers.find((server) => server !== source) ?? source;
+    const kept = await b.acquire(request());
+    await servers.moveSlot(SLOT, target, async () => {
+      // It is held and nobody is queued, so one of its two keys is missing: the server can't tell where that one is.
+      for (const waitTime of [120, 130, 140])
+        await expect(a.acquire(request({ waitTime }))).rejects.toThrow();
+    });
+    await kept.release();
+    await (await a.acquire(request())).release();
+  });
+
   it('goes on when every connection is cut', async () => {
     const [a, b] = [await connected(), await connected()];
     const held = await a.acquire(request());
