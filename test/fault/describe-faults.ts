@@ -37,7 +37,7 @@ async function keepsItsPromises(
   const report = await runRound({ subject, seed: SEED, duration, kinds });
   report.assertKept();
   // A round in which nothing happened proves nothing.
-  expect(report.grants).toBeGreaterThan(50);
+  expect(report.grants).toBeGreaterThan(10);
   const happened = [...report.faults.keys()].filter((kind) => kind !== 'stall');
   expect(happened.length).toBeGreaterThanOrEqual(Math.min(2, kinds.length));
 }
