@@ -42,7 +42,10 @@ export class LockTransaction {
   private readonly database: LockDatabase;
   private readonly key: string;
   private readonly ttl: number;
-  /** Let go at the end: whoever waited for the lock may keep the transaction for long, and nobody needs more of it. */
+  /**
+   * Let go at the end. A call that waited for long has grown old, and what it leads to is kept until the next full
+   * collection; of hundreds that is copied in each small one, which stops the process meanwhile.
+   */
   private workings: Workings | undefined;
   private readonly lossListeners = new Set<(reason: string) => void>();
   private state: State = 'open';
