@@ -48,6 +48,16 @@ describe('the first-in-first-out mutex', () => {
     expect(mutex.isTaken).toBe(false);
   });
 
+  it('ends the wait of those who wait', async () => {
+    const mutex = new FifoMutex();
+    mutex.tryEnter();
+    const waiting = [1, 2].map(() => mutex.enter({ waitTime: Infinity }));
+    mutex.dismissWaiters();
+    expect(await Promise.all(waiting)).toEqual([false, false]);
+    mutex.leave();
+    expect(mutex.isTaken).toBe(false);
+  });
+
   it('sends those who wait away', async () => {
     const mutex = new FifoMutex();
     mutex.tryEnter();

@@ -72,6 +72,14 @@ export class FifoMutex {
     next.settle(true);
   }
 
+  /** Ends everybody's wait, as if the wait time were over. */
+  dismissWaiters(): void {
+    for (const waiter of this.waiters ?? []) {
+      this.forget(waiter);
+      waiter.settle(false);
+    }
+  }
+
   /** Sends everybody who waits away. */
   rejectWaiters(reason: Error): void {
     for (const waiter of this.waiters ?? []) {

@@ -51,8 +51,8 @@ describe('the gate before the connections', () => {
     const gate = new ConnectionGate(5);
     const leave = await entered(gate, 'a');
     const waiters = [1, 2].map(() => gate.enter('a', patient));
-    gate.rejectWaiters((name) => new Error(`"${name}" is closed`));
-    for (const waiter of waiters) await expect(waiter).rejects.toThrow('"a" is closed');
+    gate.dismissWaiters();
+    expect(await Promise.all(waiters)).toEqual([false, false]);
     expect(gate.waiting('a')).toBe(1);
     leave();
     expect(gate.waiting('a')).toBe(0);
@@ -76,6 +76,19 @@ describe('the gate before the connections', () => {
     expect(served).toEqual([1, 2, 3]);
     free[1]?.();
     expect(gate.connections).toBe(0);
+  });
+
+  it('is idle when the last connection was given back', async () => {
+    const gate = new ConnectionGate(2);
+    await gate.idle();
+    const free = [await slot(gate), await slot(gate)];
+    let idle = false;
+    const waiting = gate.idle().then(() => (idle = true));
+    free[0]?.();
+    await Promise.resolve();
+    expect(idle).toBe(false);
+    free[1]?.();
+    await waiting;
   });
 
   it('forgets a wait for a connection that was given up', async () => {

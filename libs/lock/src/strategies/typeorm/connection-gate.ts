@@ -30,8 +30,9 @@ export class ConnectionGate {
    * Waits until nobody of this process is before the caller. Hundreds may wait here, and the garbage collector copies what
    * they have in hand again and again: whoever waits should have little.
    *
-   * @returns whether the turn is the caller's, who has to {@link leave} then; false when the wait time is over.
-   * @throws the signal's reason when it aborts first, and what {@link rejectWaiters} says.
+   * @returns whether the turn is the caller's, who has to {@link leave} then; false when the wait time is over, or
+   *   {@link dismissWaiters} has ended it.
+   * @throws the signal's reason when it aborts first.
    */
   enter(name: string, request: TurnRequest): Promise<boolean> {
     const turns = this.turns.get(name);
@@ -51,8 +52,13 @@ export class ConnectionGate {
   }
 
   /** Sends everybody away whose turn it is not yet. */
-  rejectWaiters(reason: (name: string) => Error): void {
-    for (const [name, turns] of this.turns) turns.rejectWaiters(reason(name));
+  dismissWaiters(): void {
+    for (const turns of this.turns.values()) turns.dismissWaiters();
+  }
+
+  /** Resolves when the locks of this process use no connection any more. */
+  idle(): Promise<void> {
+    return this.slots.idle();
   }
 
   /** Waits for the right to one connection; returns how to give it back, or undefined when the limit is over. */
@@ -66,8 +72,14 @@ class SlotQueue {
   used = 0;
   private readonly waiters = new FifoMutex();
   private onFree: (() => void) | undefined;
+  private onIdle: (() => void)[] = [];
 
   constructor(private readonly size: number) {}
+
+  idle(): Promise<void> {
+    if (this.used === 0) return Promise.resolve();
+    return new Promise((resolve) => this.onIdle.push(resolve));
+  }
 
   async take(limit: number, signal: AbortSignal): Promise<(() => void) | undefined> {
     const startedAt = performance.now();
@@ -83,6 +95,7 @@ class SlotQueue {
     return once(() => {
       this.used -= 1;
       this.onFree?.();
+      if (this.used === 0) for (const tell of this.onIdle.splice(0)) tell();
     });
   }
 

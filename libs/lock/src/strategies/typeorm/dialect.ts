@@ -38,6 +38,12 @@ export interface Dialect {
   inspect(table: LockTable, lock: LockIdentity): string;
   /** Ends the connections that hold the lock, and its `holdAtLeast`. */
   forceRelease(table: LockTable, lock: LockIdentity): string;
+  /**
+   * Ends, from another connection, a session of ours that waits for the lock: the server would not notice that its client
+   * has gone before the wait is over. Does nothing when the session does anything else: it may be another one by now, or
+   * a proxy has told us another number.
+   */
+  endWait(lock: LockIdentity, session: number): string;
   /** Deletes a small batch of rows that nobody used for this many milliseconds. */
   purge(table: LockTable, unusedFor: number): string;
   /**
@@ -70,6 +76,8 @@ export interface Dialect {
 
 /** One connection, as its driver has it, behind TypeORM's back. */
 export interface DriverConnection {
+  /** What the server calls the connection; undefined where the driver does not know. */
+  readonly session: number | undefined;
   /** Runs statements, separated by semicolons, and answers one result for each. */
   run(statements: string): Promise<readonly StatementResult[]>;
   /** Calls the listener once, when the connection has ended by itself; returns how to stop that. */

@@ -1,6 +1,6 @@
 import { LockConfigurationError, LockKeyError, LockUnavailableError } from '../../locking/lock-error.js';
 import type { DataSource } from 'typeorm';
-import type { Dialect, LockTable, Refusal, StatementResult } from './dialect.js';
+import type { Dialect, LockIdentity, LockTable, Refusal, StatementResult } from './dialect.js';
 import { dialectOf } from './dialect-of.js';
 import { errorText } from './driver-error.js';
 import { joinQueries } from './joined-queries.js';
@@ -111,6 +111,12 @@ export class LockDatabase {
     const row = result?.rows[0];
     if (row === undefined) return 'gone';
     return row.at_work === true || row.at_work === 1 ? 'at work' : 'idle';
+  }
+
+  /** Ends a session of ours on the server that waits for a lock which nobody wants any more. Rejects when it can't. */
+  endWait(lock: LockIdentity, session: number): Promise<unknown> {
+    const statements = this.dialect.endWait(lock, session);
+    return within(this.runBeside(statements, END_LIMIT), END_LIMIT);
   }
 
   /** Whether {@link checkTable} has found it. */
@@ -251,3 +257,6 @@ export class LockDatabase {
 
 /** Milliseconds after which the check of the lock table is given up, to be tried again by the next call. */
 const CHECK_LIMIT = 5_000;
+
+/** Milliseconds to end a wait on the server: a server that is frozen must not keep who was sent away. */
+const END_LIMIT = 1_000;

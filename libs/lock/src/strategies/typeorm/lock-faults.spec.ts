@@ -33,6 +33,15 @@ describe.each(DATABASES)('faults under typeormLock on $database', ({ start, data
     return Number(rows?.[0]?.id);
   }
 
+  /** How many sessions wait for a lock in the server. */
+  async function waitingSessions(): Promise<number> {
+    const sql = isPostgres
+      ? 'SELECT count(*) AS waiting FROM pg_locks WHERE NOT granted'
+      : "SELECT count(*) AS waiting FROM information_schema.PROCESSLIST WHERE INFO LIKE '%FOR UPDATE'";
+    const [row] = await bench.dataSource.query<{ waiting: string }[]>(sql);
+    return Number(row?.waiting);
+  }
+
   async function endSession(id: number): Promise<void> {
     await bench.dataSource.query(isPostgres ? `SELECT pg_terminate_backend(${id})` : `KILL CONNECTION ${id}`);
   }
@@ -118,6 +127,37 @@ describe.each(DATABASES)('faults under typeormLock on $database', ({ start, data
       expect(committed).toBe(isPostgres ? 'LOCK_LOST' : 'fine');
       await lease.release();
       expect(await dataSource.query('SELECT 1 AS one')).toHaveLength(1);
+    });
+
+    it('is over when a query that was left behind ends the transaction under the commit', async () => {
+      const dataSource = await bench.openDataSource();
+      const lease = await bench.strategy({}, dataSource).acquire(wish('left-behind'));
+      const other = bench.dataSource.createQueryRunner();
+      await other.query('BEGIN');
+      // The heavier of the two, so that MariaDB rolls the lease's transaction back, and not this one.
+      for (let order = 0; order < 30; order += 1) {
+        await other.query("INSERT INTO stock_order (buyer) VALUES ('other')");
+      }
+      await other.query('UPDATE stock SET quantity = quantity WHERE id = 2');
+      const stocks = dataSource.getRepository(Stock);
+      const fails = isPostgres
+        ? "DO $$ BEGIN PERFORM pg_sleep(0.3); RAISE EXCEPTION 'left behind'; END $$"
+        : 'UPDATE stock SET quantity = 98 WHERE id = 2';
+      const left: Promise<string>[] = [];
+      await lease.transaction?.run(async () => {
+        await stocks.update(1, { quantity: 99 });
+        left.push(outcome(dataSource.query(fails)));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      });
+      const committed = outcome(lease.transaction?.commit() ?? Promise.resolve());
+      if (!isPostgres) await other.query('UPDATE stock SET quantity = quantity + 0 WHERE id = 1');
+      expect(await committed).toBe('LOCK_LOST');
+      expect(lease.signal.aborted).toBe(true);
+      expect(await left[0]).not.toBe('fine');
+      await other.query('ROLLBACK');
+      await other.release();
+      await lease.release();
+      expect(await stocks.findOneBy({ id: 1 })).toMatchObject({ quantity: 10 });
     });
 
     it('goes on when a query fails in a nested transaction', async () => {
@@ -252,6 +292,20 @@ describe.each(DATABASES)('faults under typeormLock on $database', ({ start, data
       await next.release();
     });
 
+    it('while the lock is waited for in the database leaves no session behind that waits on', async () => {
+      const holder = await bench.strategy().acquire(wish('aborted'));
+      const strategy = bench.strategy({}, await bench.openDataSource({ poolSize: 2 }));
+      for (let call = 0; call < 10; call += 1) {
+        const abort = new AbortController();
+        const waiting = strategy.acquire(wish('aborted', { waitTime: 60_000, signal: abort.signal }));
+        await eventually('it waits in the database', async () => (await waitingSessions()) > 0);
+        abort.abort(new Error('gone'));
+        expect(await outcome(waiting)).toBe('gone');
+        await eventually('no session waits', async () => (await waitingSessions()) === 0);
+      }
+      await holder.release();
+    });
+
     it('of a nested wait leaves the outer transaction as it was', async () => {
       const strategy = bench.strategy({ resources });
       const holder = await bench.strategy({}, await bench.openDataSource()).acquire(wish('nested'));
@@ -360,10 +414,18 @@ describe.each(DATABASES)('faults under typeormLock on $database', ({ start, data
     await bench.dataSource.query(
       'CREATE TABLE IF NOT EXISTS deferred (stock int REFERENCES stock (id) DEFERRABLE INITIALLY DEFERRED)',
     );
-    const lease = await bench.strategy().acquire(wish('deferred'));
-    await lease.transaction?.run(() => bench.dataSource.query('INSERT INTO deferred VALUES (404)'));
+    const dataSource = await bench.openDataSource();
+    const heard: string[] = [];
+    dataSource.subscribers.push({
+      beforeTransactionCommit: () => void heard.push('before the commit'),
+      afterTransactionCommit: () => void heard.push('after the commit'),
+      afterTransactionRollback: () => void heard.push('after the rollback'),
+    });
+    const lease = await bench.strategy({}, dataSource).acquire(wish('deferred'));
+    await lease.transaction?.run(() => dataSource.query('INSERT INTO deferred VALUES (404)'));
     await expect(lease.transaction?.commit()).rejects.toMatchObject({ code: '23503' });
     await lease.release();
+    expect(heard).toEqual(['before the commit', 'after the rollback']);
     expect(await bench.dataSource.query('SELECT * FROM deferred')).toEqual([]);
   });
 });

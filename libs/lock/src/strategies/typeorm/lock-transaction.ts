@@ -191,8 +191,8 @@ export class LockTransaction {
         'a nested transaction was still open when its work was done. Await nested transactions, and end each that is started',
       );
     }
-    const results = await pooled.run(dialect.commit, limit).catch((error: unknown) => {
-      throw this.failedCommit(error, pooled);
+    const results = await pooled.run(dialect.commit, limit).catch(async (error: unknown) => {
+      throw await this.failedCommit(error);
     });
     const committed = dialect.wasCommitted(results);
     this.finish(committed ? 'committed' : 'rolled back');
@@ -223,8 +223,7 @@ export class LockTransaction {
     } catch (error) {
       pooled.destroy(errorText(error));
     }
-    this.finish('rolled back');
-    await this.tell(runner, 'AfterTransactionRollback').catch(() => undefined);
+    await this.finishRolledBack(runner);
   }
 
   /** One query of the work's, at the moment at which it would be sent. */
@@ -254,8 +253,9 @@ export class LockTransaction {
   }
 
   private judge(error: unknown): void {
-    if (!this.isOpen || !this.dialect.endsTransaction(error, internalsOf(this.runner).transactionDepth))
-      return;
+    if (this.workings === undefined) return;
+    const { transactionDepth } = internalsOf(this.workings.runner);
+    if (!this.dialect.endsTransaction(error, transactionDepth)) return;
     this.lose(`a query failed in its transaction (${errorText(error)}), which ended it`);
   }
 
@@ -266,6 +266,11 @@ export class LockTransaction {
     } else {
       await this.working.pooled.run(undo, ROLLBACK_LIMIT).catch(() => undefined);
     }
+  }
+
+  private async finishRolledBack(runner: QueryRunner): Promise<void> {
+    this.finish('rolled back');
+    await this.tell(runner, 'AfterTransactionRollback').catch(() => undefined);
   }
 
   private finish(state: 'committed' | 'rolled back'): void {
@@ -311,12 +316,16 @@ export class LockTransaction {
     await runner.broadcaster.broadcast(event);
   }
 
-  private failedCommit(error: unknown, pooled: PooledConnection): Error {
+  private async failedCommit(error: unknown): Promise<Error> {
+    const { runner, pooled } = this.working;
     // A deferred constraint, for example.
-    const isRefused = this.dialect.isRefusal(error);
-    if (!isRefused) pooled.destroy(errorText(error));
+    if (this.dialect.isRefusal(error)) {
+      await this.finishRolledBack(runner);
+      return error as Error;
+    }
+    pooled.destroy(errorText(error));
+    // Subscribers are told neither, for nobody knows.
     this.finish('rolled back');
-    if (isRefused) return error as Error;
     return new LockLostError(
       `its connection ended during the COMMIT (${errorText(error)}), so nobody knows whether that was done`,
       { ...this.naming, cause: error },

@@ -7,6 +7,10 @@ import { replacing } from './replacing.js';
 export class MariadbConnection implements DriverConnection {
   constructor(private readonly connection: Mysql2Connection) {}
 
+  get session(): number | undefined {
+    return this.connection.threadId ?? undefined;
+  }
+
   run(statements: string): Promise<readonly StatementResult[]> {
     return new Promise((resolve, reject) => {
       this.connection.query(statements, (error: Error | null, answer: unknown) => {
@@ -66,6 +70,7 @@ export interface Mysql2Connection {
   off(event: string, listener: (error?: unknown) => void): unknown;
   promise(): { query(...args: unknown[]): Promise<unknown> };
   destroy(): void;
+  readonly threadId?: number | null;
   readonly stream: {
     readonly destroyed: boolean;
     destroy(): void;

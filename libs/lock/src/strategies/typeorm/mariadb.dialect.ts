@@ -165,6 +165,14 @@ export class MariadbDialect implements Dialect {
     ]);
   }
 
+  endWait({ id }: LockIdentity, session: number): string {
+    return compound([
+      `IF EXISTS (SELECT 1 FROM information_schema.PROCESSLIST
+        WHERE ID = ${session} AND (INFO LIKE '%${id}%' OR INFO LIKE '%INTO found FROM%'))
+        THEN KILL CONNECTION ${session}; END IF`,
+    ]);
+  }
+
   purge({ path }: LockTable, unusedFor: number): string {
     const stale = `taken_at < ${NOW} - ${Math.ceil(unusedFor)} AND held_until < ${NOW}`;
     return compound([

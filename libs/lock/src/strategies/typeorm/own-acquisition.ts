@@ -93,7 +93,9 @@ export class OwnAcquisition {
   private async reserve(connection: PooledConnection): Promise<number> {
     const { database, request, limit } = this.parts;
     const statements = database.dialect.reserve(wishOf(this.parts, undefined), request.holdAtLeast);
-    const token = grantedToken(await connection.run(statements, limit.answerLimit, limit.signal));
+    const token = grantedToken(
+      await connection.run(statements, limit.answerLimit, limit.signal, this.endWait),
+    );
     return token ?? (await this.refused(connection));
   }
 
@@ -105,11 +107,18 @@ export class OwnAcquisition {
       dialect.begin(wishOf(this.parts, reservation)),
       limit.answerLimit,
       limit.signal,
+      this.endWait,
     );
     if (target.row !== undefined && !foundRow(results)) throw this.noSuchRow();
     const token = grantedToken(results) ?? (await this.refused(connection));
     return { token, session: sessionOf(results), heardAt: sentAt + serverTime(results) };
   }
+
+  /** A session that nobody waits for any more would wait on, and take the lock for a moment when it is free. */
+  private readonly endWait = (session: number): Promise<unknown> => {
+    const { database, target } = this.parts;
+    return database.endWait(target.lock, session);
+  };
 
   /** The lock table answered no row: says why, by what it throws. */
   private async refused(connection: PooledConnection): Promise<never> {

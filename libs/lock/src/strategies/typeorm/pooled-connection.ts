@@ -21,6 +21,8 @@ export class PooledConnection {
   private readonly driver: DriverConnection;
   private ended: string | undefined;
   private given = false;
+  /** Until it is over the driver's connection stays, and with it its number on the server. */
+  private abandoning: Promise<unknown> = Promise.resolve();
 
   /**
    * Takes a connection from the pool.
@@ -77,8 +79,15 @@ export class PooledConnection {
   /**
    * Runs statements, separated by semicolons. When the answer does not come in time, or nobody wants it any more, the
    * connection is destroyed: what the server still does on it then can only be undone by its end.
+   *
+   * @param abandon - told the server's number of the connection when the signal aborts, before it is destroyed
    */
-  async run(statements: string, limit: number, signal?: AbortSignal): Promise<readonly StatementResult[]> {
+  async run(
+    statements: string,
+    limit: number,
+    signal?: AbortSignal,
+    abandon?: (session: number) => Promise<unknown>,
+  ): Promise<readonly StatementResult[]> {
     if (this.ended !== undefined) throw new Error(this.ended);
     dataSourceOf(this.runner).logger.logQuery(statements, undefined, this.runner);
     try {
@@ -86,7 +95,13 @@ export class PooledConnection {
     } catch (error) {
       if (error instanceof LimitOver)
         this.destroy(`the database gave no answer within ${Math.round(limit)} ms`);
-      else if (signal?.aborted) this.destroy('the wait was given up');
+      else if (signal?.aborted) {
+        const { session } = this.driver;
+        if (session !== undefined && abandon !== undefined) {
+          this.abandoning = abandon(session).catch(() => undefined);
+        }
+        this.destroy('the wait was given up');
+      }
       throw error;
     }
   }
@@ -102,7 +117,8 @@ export class PooledConnection {
     if (this.given) return;
     this.given = true;
     this.stopListening();
-    const usable = this.ended === undefined ? Promise.resolve() : this.driver.destroy();
+    const usable =
+      this.ended === undefined ? Promise.resolve() : this.abandoning.then(() => this.driver.destroy());
     usable
       .then(() => this.runner.release())
       .catch(() => undefined)

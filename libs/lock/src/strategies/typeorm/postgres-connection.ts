@@ -7,6 +7,10 @@ import { replacing } from './replacing.js';
 export class PostgresConnection implements DriverConnection {
   constructor(private readonly client: PgClient) {}
 
+  get session(): number | undefined {
+    return this.client.processID ?? undefined;
+  }
+
   async run(statements: string): Promise<readonly StatementResult[]> {
     // A `query_timeout` of the user's is not for us: what has a limit here has it by the server and by the caller.
     const answer = await this.client.query({ text: statements, query_timeout: LONGEST_TIMEOUT });
@@ -53,6 +57,7 @@ interface PgClient {
   on(event: string, listener: (error?: unknown) => void): unknown;
   off(event: string, listener: (error?: unknown) => void): unknown;
   end(): Promise<void>;
+  readonly processID?: number | null;
   readonly connection?: { readonly stream?: { destroy(): void } };
 }
 

@@ -135,6 +135,10 @@ export class PostgresDialect implements Dialect {
     );
   }
 
+  endWait({ advisoryKey }: LockIdentity, session: number): string {
+    return `SELECT pg_terminate_backend(l.pid) AS ended FROM pg_locks l WHERE ${ofAdvisoryLock(advisoryKey)} AND l.pid = ${session}`;
+  }
+
   purge({ path }: LockTable, unusedFor: number): string {
     return `DELETE FROM ${path} WHERE "id" IN (SELECT "id" FROM ${path}
         WHERE "taken_at" < ${NOW} - ${milliseconds(unusedFor)} AND "held_until" < ${NOW}

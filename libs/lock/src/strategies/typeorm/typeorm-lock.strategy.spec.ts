@@ -383,6 +383,38 @@ describe.each(DATABASES)('typeormLock on $database', ({ start, database }) => {
       await draining;
     });
 
+    it('tells each of those who wait by the key that they asked for', async () => {
+      await bench.dataSource.getRepository(Stock).save({ id: 7, sku: 'lamp', quantity: 10 });
+      const holder = await bench.strategy({ resources }).acquire(wish('stock:7'));
+      const strategy = bench.strategy({ resources });
+      const waiting = ['stock:07', 'stock:007', 'stock:0007'].map((key) =>
+        strategy.acquire(wish(key)).catch((error: unknown) => error),
+      );
+      await eventually('they wait', async () => (await strategy.inspect?.('stock:7'))?.waiters.length === 3);
+      await strategy.drain?.();
+      expect(await Promise.all(waiting)).toMatchObject([
+        { code: 'LOCK_SHUTDOWN', key: 'stock:07' },
+        { code: 'LOCK_SHUTDOWN', key: 'stock:007' },
+        { code: 'LOCK_SHUTDOWN', key: 'stock:0007' },
+      ]);
+      await holder.release();
+    });
+
+    it('leaves a data source that can be destroyed at once, though somebody was waiting in the database', async () => {
+      const holder = await bench.strategy().acquire(wish('destroyed'));
+      const dataSource = await bench.openDataSource();
+      const strategy = bench.strategy({}, dataSource);
+      const waiting = outcome(strategy.acquire(wish('destroyed')));
+      await eventually('it waits', async () => {
+        return (await bench.strategy().inspect?.('destroyed'))?.waiters.length === 1;
+      });
+      await strategy.drain?.();
+      await strategy.close?.();
+      await dataSource.destroy();
+      expect(await waiting).toBe('LOCK_SHUTDOWN');
+      await holder.release();
+    });
+
     it('undoes what is still held, and takes its hand off the data source', async () => {
       const dataSource = await bench.openDataSource();
       const original = dataSource.createQueryRunner;

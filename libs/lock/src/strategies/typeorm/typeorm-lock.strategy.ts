@@ -79,7 +79,9 @@ export class TypeormLockStrategy extends LockStrategy {
       );
     }
     const left = Math.max(0, waitTime - (performance.now() - startedAt));
-    if (!(await gate.enter(target.lock.name, { waitTime: left, signal }))) throw this.busy(call);
+    if (!(await gate.enter(target.lock.name, { waitTime: left, signal }))) {
+      throw this.shutDown === undefined ? this.busy(call) : this.refusal(name);
+    }
     return this.takeInTurn(call);
   }
 
@@ -113,6 +115,7 @@ export class TypeormLockStrategy extends LockStrategy {
     this.shutDown ??= Promise.resolve();
     this.refuseWaiting();
     await Promise.all([...this.held].map((lease) => lease.release()));
+    await this.connectionsGone();
     this.opened?.purge.stop();
     this.opened?.database.close();
   }
@@ -122,10 +125,11 @@ export class TypeormLockStrategy extends LockStrategy {
     const { request, target } = call;
     const { deadlockRetries } = this.options;
     try {
-      const { transaction, token } = await this.limited(call, (limit) =>
-        new OwnAcquisition({ database, gate, target, request, limit, deadlockRetries }).run(),
-      );
-      return this.hold(target, transaction, token);
+      return await this.limited(call, async (limit) => {
+        const parts = { database, gate, target, request, limit, deadlockRetries };
+        const { transaction, token } = await new OwnAcquisition(parts).run();
+        return this.hold(target, transaction, token);
+      });
     } finally {
       gate.leave(target.lock.name);
     }
@@ -197,15 +201,23 @@ export class TypeormLockStrategy extends LockStrategy {
 
   private async waitForHolders(): Promise<void> {
     this.refuseWaiting();
-    if (this.held.size === 0) return;
-    const released = new Promise<void>((resolve) => {
-      this.onLastRelease = resolve;
-    });
-    await within(released, this.options.shutdownTimeout).catch(() => undefined);
+    if (this.held.size > 0) {
+      const released = new Promise<void>((resolve) => {
+        this.onLastRelease = resolve;
+      });
+      await within(released, this.options.shutdownTimeout).catch(() => undefined);
+    }
+    await this.connectionsGone();
+  }
+
+  /** The data source is destroyed next, and the pool of mysql2 fails to end a connection that is just being torn down. */
+  private async connectionsGone(): Promise<void> {
+    if (this.opened === undefined) return;
+    await within(this.opened.gate.idle(), LONGEST_TEARDOWN).catch(() => undefined);
   }
 
   private refuseWaiting(): void {
-    this.opened?.gate.rejectWaiters((name) => this.refusal(name));
+    this.opened?.gate.dismissWaiters();
     for (const [limit, name] of this.waiting) limit.abort(this.refusal(name));
   }
 
@@ -225,6 +237,9 @@ export class TypeormLockStrategy extends LockStrategy {
     });
   }
 }
+
+/** Milliseconds that the shut-down waits for connections to end whose callers were sent away: a server may be frozen. */
+const LONGEST_TEARDOWN = 1_000;
 
 /** Milliseconds that the start of the application waits for the database, and so does a look at a lock. */
 const SHORTEST_START_LIMIT = 5_000;
