@@ -29,6 +29,7 @@ module.exports = {
   },
   reporters: ['default', '<rootDir>/test/support/closing-line.reporter.js'],
   testTimeout: 30_000,
-  maxWorkers: 2,
+  // Most tests wait for servers more than they compute: three on two cores.
+  maxWorkers: 3,
   coverageProvider: 'v8',
 };
