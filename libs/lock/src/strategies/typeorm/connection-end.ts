@@ -19,6 +19,21 @@ export function onFirstEnd(
   };
 }
 
+/** What is used of a driver's socket. */
+export interface ClosableStream extends Emitter {
+  readonly closed?: boolean;
+  readonly destroyed: boolean;
+  destroy(): void;
+}
+
+/** Resolves when the socket is closed, or when there is none. */
+export function streamClosed(stream: ClosableStream | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream === undefined || stream.closed === true) return resolve();
+    stream.on('close', () => resolve());
+  });
+}
+
 interface Emitter {
   on(event: string, listener: (sign?: unknown) => void): unknown;
   off(event: string, listener: (sign?: unknown) => void): unknown;

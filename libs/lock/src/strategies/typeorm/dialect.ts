@@ -40,8 +40,8 @@ export interface Dialect {
   forceRelease(table: LockTable, lock: LockIdentity): string;
   /**
    * Ends, from another connection, a session of ours that waits for the lock: the server would not notice that its client
-   * has gone before the wait is over. Does nothing when the session does anything else: it may be another one by now, or
-   * a proxy has told us another number.
+   * has gone before the wait is over. Answers a row; or none, and does nothing, when the session does anything else: it
+   * may be another one by now, or a proxy has told us another number.
    */
   endWait(lock: LockIdentity, session: number): string;
   /** Deletes a small batch of rows that nobody used for this many milliseconds. */
@@ -87,6 +87,8 @@ export interface DriverConnection {
    * moment at which it would be sent.
    */
   guarded(gate: QueryGate): unknown;
+  /** Resolves when the connection is closed, by whomever. */
+  closed(): Promise<void>;
   /** Ends the connection at once, whatever it is doing. Resolves when its pool can't take it back any more. */
   destroy(): Promise<void>;
 }

@@ -113,10 +113,10 @@ export class LockDatabase {
     return row.at_work === true || row.at_work === 1 ? 'at work' : 'idle';
   }
 
-  /** Ends a session of ours on the server that waits for a lock which nobody wants any more. Rejects when it can't. */
-  endWait(lock: LockIdentity, session: number): Promise<unknown> {
-    const statements = this.dialect.endWait(lock, session);
-    return within(this.runBeside(statements, END_LIMIT), END_LIMIT);
+  /** Ends a session of ours on the server that waits for a lock which nobody wants any more; answers whether it does. */
+  async endWait(lock: LockIdentity, session: number): Promise<boolean> {
+    const results = await within(this.runBeside(this.dialect.endWait(lock, session), END_LIMIT), END_LIMIT);
+    return results.some(({ rows }) => rows.length > 0);
   }
 
   /** Whether {@link checkTable} has found it. */
@@ -258,5 +258,5 @@ export class LockDatabase {
 /** Milliseconds after which the check of the lock table is given up, to be tried again by the next call. */
 const CHECK_LIMIT = 5_000;
 
-/** Milliseconds to end a wait on the server: a server that is frozen must not keep who was sent away. */
+/** Milliseconds to end a wait on the server. */
 const END_LIMIT = 1_000;

@@ -1,4 +1,4 @@
-import { onFirstEnd } from './connection-end.js';
+import { type ClosableStream, onFirstEnd, streamClosed } from './connection-end.js';
 import type { DriverConnection, StatementResult } from './dialect.js';
 import type { QueryGate } from './query-queue.js';
 import { replacing } from './replacing.js';
@@ -48,15 +48,18 @@ export class MariadbConnection implements DriverConnection {
     return replacing(connection, { promise, query });
   }
 
+  closed(): Promise<void> {
+    return streamClosed(this.connection.stream);
+  }
+
   async destroy(): Promise<void> {
     const { connection } = this;
     // `destroy()` of the connection alone would leave the query that waits unsettled, and the stream alone is noticed too
     // late: the pool would hand the connection to the next.
     if (!connection.stream.destroyed) {
-      await new Promise<void>((closed) => {
-        connection.stream.on('close', closed);
-        connection.stream.destroy();
-      });
+      const closed = this.closed();
+      connection.stream.destroy();
+      await closed;
     }
     connection.destroy();
   }
@@ -71,12 +74,7 @@ export interface Mysql2Connection {
   promise(): { query(...args: unknown[]): Promise<unknown> };
   destroy(): void;
   readonly threadId?: number | null;
-  readonly stream: {
-    readonly destroyed: boolean;
-    destroy(): void;
-    on(event: string, listener: () => void): unknown;
-    off(event: string, listener: () => void): unknown;
-  };
+  readonly stream: ClosableStream;
 }
 
 type QueryCallback = (error: Error | null, ...answer: unknown[]) => void;

@@ -169,7 +169,7 @@ export class MariadbDialect implements Dialect {
     return compound([
       `IF EXISTS (SELECT 1 FROM information_schema.PROCESSLIST
         WHERE ID = ${session} AND (INFO LIKE '%${id}%' OR INFO LIKE '%INTO found FROM%'))
-        THEN KILL CONNECTION ${session}; END IF`,
+        THEN KILL CONNECTION ${session}; SELECT TRUE AS ended; END IF`,
     ]);
   }
 

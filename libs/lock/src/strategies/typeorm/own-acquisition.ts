@@ -115,7 +115,7 @@ export class OwnAcquisition {
   }
 
   /** A session that nobody waits for any more would wait on, and take the lock for a moment when it is free. */
-  private readonly endWait = (session: number): Promise<unknown> => {
+  private readonly endWait = (session: number): Promise<boolean> => {
     const { database, target } = this.parts;
     return database.endWait(target.lock, session);
   };

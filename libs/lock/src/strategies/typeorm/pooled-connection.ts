@@ -80,29 +80,44 @@ export class PooledConnection {
    * Runs statements, separated by semicolons. When the answer does not come in time, or nobody wants it any more, the
    * connection is destroyed: what the server still does on it then can only be undone by its end.
    *
-   * @param abandon - told the server's number of the connection when the signal aborts, before it is destroyed
+   * @param endWait - told the server's number of the connection when the signal aborts, before it is destroyed; answers
+   *   whether there was a wait to end
    */
   async run(
     statements: string,
     limit: number,
     signal?: AbortSignal,
-    abandon?: (session: number) => Promise<unknown>,
+    endWait?: (session: number) => Promise<boolean>,
   ): Promise<readonly StatementResult[]> {
     if (this.ended !== undefined) throw new Error(this.ended);
     dataSourceOf(this.runner).logger.logQuery(statements, undefined, this.runner);
+    const answer = this.driver.run(statements);
     try {
-      return await within(this.driver.run(statements), limit, signal);
+      return await within(answer, limit, signal);
     } catch (error) {
       if (error instanceof LimitOver)
         this.destroy(`the database gave no answer within ${Math.round(limit)} ms`);
       else if (signal?.aborted) {
         const { session } = this.driver;
-        if (session !== undefined && abandon !== undefined) {
-          this.abandoning = abandon(session).catch(() => undefined);
+        if (session !== undefined && endWait !== undefined) {
+          this.abandoning = this.abandon(answer, () => endWait(session)).catch(() => undefined);
         }
         this.destroy('the wait was given up');
       }
       throw error;
+    }
+  }
+
+  /** Ends the wait on the server, which may not have begun yet, and lets the server let go of what the session had. */
+  private async abandon(answer: Promise<unknown>, endWait: () => Promise<boolean>): Promise<void> {
+    const until = performance.now() + LONGEST_ABANDONING;
+    let answered = false;
+    const settled = (): void => void (answered = true);
+    answer.then(settled, settled);
+    while (!answered && performance.now() < until) {
+      // The connection is closed last.
+      if (await endWait()) return within(this.driver.closed(), LONGEST_ABANDONING);
+      await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN));
     }
   }
 
@@ -132,3 +147,9 @@ export class PooledConnection {
     this.endListeners.clear();
   }
 }
+
+/** Milliseconds that the server has to end a session of ours: one that is frozen must not keep its place in the pool. */
+const LONGEST_ABANDONING = 1_000;
+
+/** Milliseconds. */
+const LOOK_AGAIN = 20;

@@ -1,4 +1,4 @@
-import { onFirstEnd } from './connection-end.js';
+import { type ClosableStream, onFirstEnd, streamClosed } from './connection-end.js';
 import type { DriverConnection, StatementResult } from './dialect.js';
 import type { QueryGate } from './query-queue.js';
 import { replacing } from './replacing.js';
@@ -39,6 +39,10 @@ export class PostgresConnection implements DriverConnection {
     return replacing(client, { query });
   }
 
+  closed(): Promise<void> {
+    return streamClosed(this.client.connection?.stream);
+  }
+
   destroy(): Promise<void> {
     // `end` first: it marks the client, so that its pool drops it and nothing is reported as unexpected. Then the socket
     // itself, for `end` alone waits for a server that may be frozen.
@@ -58,7 +62,7 @@ interface PgClient {
   off(event: string, listener: (error?: unknown) => void): unknown;
   end(): Promise<void>;
   readonly processID?: number | null;
-  readonly connection?: { readonly stream?: { destroy(): void } };
+  readonly connection?: { readonly stream?: ClosableStream };
 }
 
 interface PgResult {
