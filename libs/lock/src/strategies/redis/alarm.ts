@@ -18,12 +18,12 @@ export class Alarm {
     private readonly keepsProcess: boolean,
   ) {}
 
-  /** Something is due then, by the local clock. */
-  setFor(time: number): void {
+  /** Something is due then, by the local clock, or so many milliseconds later. */
+  setFor(time: number, jitter = 0): void {
     if (time >= this.dueAt) return;
     clearTimeout(this.timer);
     this.dueAt = time;
-    const delay = Math.min(Math.max(Math.ceil(time - this.clock.now()), 1), LONGEST_TIMER);
+    const delay = Math.min(Math.max(Math.ceil(time - this.clock.now() + jitter), 1), LONGEST_TIMER);
     this.timer = setTimeout(() => {
       this.stop();
       this.goOff();
