@@ -74,17 +74,18 @@ export class FifoMutex {
 
   /** Ends everybody's wait, as if the wait time were over. */
   dismissWaiters(): void {
-    for (const waiter of this.waiters ?? []) {
-      this.forget(waiter);
-      waiter.settle(false);
-    }
+    this.endWaits((waiter) => waiter.settle(false));
   }
 
   /** Sends everybody who waits away. */
   rejectWaiters(reason: Error): void {
+    this.endWaits((waiter) => waiter.reject(reason));
+  }
+
+  private endWaits(end: (waiter: Waiter) => void): void {
     for (const waiter of this.waiters ?? []) {
       this.forget(waiter);
-      waiter.reject(reason);
+      end(waiter);
     }
   }
 
