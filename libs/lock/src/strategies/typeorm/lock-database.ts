@@ -114,8 +114,8 @@ export class LockDatabase {
   }
 
   /** Ends a session of ours on the server that waits for a lock which nobody wants any more; answers whether it does. */
-  async endWait(lock: LockIdentity, session: number): Promise<boolean> {
-    const results = await within(this.runBeside(this.dialect.endWait(lock, session), END_LIMIT), END_LIMIT);
+  async endWait(lock: LockIdentity, session: number, limit: number): Promise<boolean> {
+    const results = await within(this.runBeside(this.dialect.endWait(lock, session), limit), limit);
     return results.some(({ rows }) => rows.length > 0);
   }
 
@@ -257,6 +257,3 @@ export class LockDatabase {
 
 /** Milliseconds after which the check of the lock table is given up, to be tried again by the next call. */
 const CHECK_LIMIT = 5_000;
-
-/** Milliseconds to end a wait on the server. */
-const END_LIMIT = 1_000;

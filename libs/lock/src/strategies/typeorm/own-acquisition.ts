@@ -115,9 +115,9 @@ export class OwnAcquisition {
   }
 
   /** A session that nobody waits for any more would wait on, and take the lock for a moment when it is free. */
-  private readonly endWait = (session: number): Promise<boolean> => {
+  private readonly endWait = (session: number, limit: number): Promise<boolean> => {
     const { database, target } = this.parts;
-    return database.endWait(target.lock, session);
+    return database.endWait(target.lock, session, limit);
   };
 
   /** The lock table answered no row: says why, by what it throws. */

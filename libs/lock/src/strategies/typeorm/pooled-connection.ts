@@ -80,14 +80,14 @@ export class PooledConnection {
    * Runs statements, separated by semicolons. When the answer does not come in time, or nobody wants it any more, the
    * connection is destroyed: what the server still does on it then can only be undone by its end.
    *
-   * @param endWait - told the server's number of the connection when the signal aborts, before it is destroyed; answers
-   *   whether there was a wait to end
+   * @param endWait - told the server's number of the connection when the signal aborts, before it is destroyed, and how
+   *   many milliseconds it has; answers whether there was a wait to end
    */
   async run(
     statements: string,
     limit: number,
     signal?: AbortSignal,
-    endWait?: (session: number) => Promise<boolean>,
+    endWait?: (session: number, limit: number) => Promise<boolean>,
   ): Promise<readonly StatementResult[]> {
     if (this.ended !== undefined) throw new Error(this.ended);
     dataSourceOf(this.runner).logger.logQuery(statements, undefined, this.runner);
@@ -100,7 +100,7 @@ export class PooledConnection {
       else if (signal?.aborted) {
         const { session } = this.driver;
         if (session !== undefined && endWait !== undefined) {
-          this.abandoning = this.abandon(answer, () => endWait(session)).catch(() => undefined);
+          this.abandoning = this.abandon(answer, (limit) => endWait(session, limit)).catch(() => undefined);
         }
         this.destroy('the wait was given up');
       }
@@ -109,14 +109,17 @@ export class PooledConnection {
   }
 
   /** Ends the wait on the server, which may not have begun yet, and lets the server let go of what the session had. */
-  private async abandon(answer: Promise<unknown>, endWait: () => Promise<boolean>): Promise<void> {
+  private async abandon(
+    answer: Promise<unknown>,
+    endWait: (limit: number) => Promise<boolean>,
+  ): Promise<void> {
     const until = performance.now() + LONGEST_ABANDONING;
     let answered = false;
     const settled = (): void => void (answered = true);
     answer.then(settled, settled);
-    while (!answered && performance.now() < until) {
+    for (let left = LONGEST_ABANDONING; !answered && left > 0; left = until - performance.now()) {
       // The connection is closed last.
-      if (await endWait()) return within(this.driver.closed(), LONGEST_ABANDONING);
+      if (await endWait(left)) return within(this.driver.closed(), until - performance.now());
       await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN));
     }
   }
@@ -149,7 +152,7 @@ export class PooledConnection {
 }
 
 /** Milliseconds that the server has to end a session of ours: one that is frozen must not keep its place in the pool. */
-const LONGEST_ABANDONING = 1_000;
+export const LONGEST_ABANDONING = 1_000;
 
 /** Milliseconds. */
 const LOOK_AGAIN = 20;

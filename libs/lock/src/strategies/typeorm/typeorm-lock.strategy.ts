@@ -19,6 +19,7 @@ import { MappedRows } from './mapped-resources.js';
 import { OwnAcquisition } from './own-acquisition.js';
 import { openTransactionOf } from './joined-queries.js';
 import { poolSize } from './pool-size.js';
+import { LONGEST_ABANDONING } from './pooled-connection.js';
 import { OwnLease } from './typeorm-lease.js';
 import type { ResolvedTypeormLockOptions } from './typeorm-lock-options.js';
 import { WaitLimit, within } from './wait-limit.js';
@@ -239,7 +240,7 @@ export class TypeormLockStrategy extends LockStrategy {
 }
 
 /** Milliseconds that the shut-down waits for connections to end whose callers were sent away: a server may be frozen. */
-const LONGEST_TEARDOWN = 1_000;
+const LONGEST_TEARDOWN = LONGEST_ABANDONING + 500;
 
 /** Milliseconds that the start of the application waits for the database, and so does a look at a lock. */
 const SHORTEST_START_LIMIT = 5_000;
