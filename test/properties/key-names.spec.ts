@@ -9,7 +9,7 @@ import {
 } from '../../libs/lock/src/locking/lock-name';
 import { compileKeyTemplate, type KeyTemplate } from '../../libs/lock/src/method/key-template';
 import { lockKeys } from '../../libs/lock/src/strategies/redis/lock-keys';
-import { hostileText } from './hostile-text';
+import { alikeTexts, hostileText } from './hostile-text';
 
 /** What a placeholder takes. */
 const value = fc.oneof(
@@ -41,18 +41,62 @@ const template = fc
 const templateAndValues = template.chain((source) => {
   const count = source.split('<').length - 1;
   const values = fc.array(value, { minLength: count, maxLength: count });
-  return fc.record({ source: fc.constant(source), one: values, other: values });
+  return fc.record({ source: fc.constant(source), values });
+});
+
+/** What is no text, and what somebody might take for the same. A number and its digits are the same: `<id>` of a URL. */
+const ALIKE_VALUES: readonly (readonly [unknown, unknown])[] = [
+  [2n ** 64n, 2n ** 64n + 1n],
+  [2 ** 53, 2n ** 53n + 1n],
+  [0.3, 0.1 + 0.2],
+  [1, 1.5],
+  [1, -1],
+  [1e21, '1e21'],
+  [true, false],
+  [true, 1],
+  [false, 'False'],
+];
+
+/** Values that differ in one. */
+function nearly(values: readonly unknown[], index: number): fc.Arbitrary<readonly unknown[][]> {
+  return fc
+    .oneof({ weight: 9, arbitrary: alikeTexts }, { weight: 1, arbitrary: fc.constantFrom(...ALIKE_VALUES) })
+    .map((alike) => alike.map((replaced) => values.with(index, replaced)));
+}
+
+/** Values that would read the same if nobody escaped them: what ends a segment moves from one of them to the next. */
+function moved(
+  values: readonly unknown[],
+  index: number,
+  between: string,
+): fc.Arbitrary<readonly unknown[][]> {
+  return fc
+    .tuple(hostileText, hostileText, hostileText)
+    .map(([start, middle, end]) => [
+      values.with(index, start).with(index + 1, `${middle}${between}${end}`),
+      values.with(index, `${start}${between}${middle}`).with(index + 1, end),
+    ]);
+}
+
+/** A template, and two inputs that are nearly the same. */
+const alikeInputs = templateAndValues.chain(({ source, values }) => {
+  const literals = source.split(/<\d>/).slice(1, -1);
+  const inputs = fc.oneof(
+    ...values.map((_, index) => nearly(values, index)),
+    ...literals.map((between, index) => moved(values, index, between)),
+  );
+  return fc.record({ source: fc.constant(source), inputs });
 });
 
 describe('keys', () => {
-  it('give two different inputs two names', () => {
+  it('give two different inputs two names, or refuse one of them', () => {
     fc.assert(
-      fc.property(templateAndValues, ({ source, one, other }) => {
-        fc.pre(one.map(String).join('\0') !== other.map(String).join('\0'));
+      fc.property(alikeInputs, ({ source, inputs }) => {
         const compiled = compile(source);
-        expect(compiled.resolve({}, one)).not.toBe(compiled.resolve({}, other));
+        const names = inputs.map((input) => bytesOf(() => compiled.resolve({}, input)));
+        expectApart(names);
       }),
-      { numRuns: 2_000 },
+      { numRuns: 5_000 },
     );
   });
 
@@ -66,9 +110,9 @@ describe('keys', () => {
 
   it('keep what a caller types inside of its segment', () => {
     fc.assert(
-      fc.property(templateAndValues, ({ source, one }) => {
+      fc.property(templateAndValues, ({ source, values }) => {
         const compiled = compile(source);
-        const name = compiled.resolve({}, one);
+        const name = compiled.resolve({}, values);
         expect(name.split(':')).toHaveLength(source.split(':').length);
         expect(name).not.toMatch(/[<>{}]/);
         if (compiled.resource !== undefined) expect(resourceOf(name)).toBe(compiled.resource);
@@ -87,22 +131,22 @@ describe('keys', () => {
 
   it('are refused where UTF-8 would make one name of two', () => {
     fc.assert(
-      fc.property(hostileText, hostileText, (one, other) => {
-        fc.pre(one !== other);
-        const names = [one, other].map((text) => `stock:${escapeSegment(text)}`);
-        const isRefused = names.some((name) => {
-          try {
-            checkName(name);
-            return false;
-          } catch {
-            return true;
-          }
-        });
-        const [first = '', second = ''] = names.map((name) => Buffer.from(name).toString('hex'));
-        expect(isRefused || first !== second).toBe(true);
+      fc.property(alikeTexts, (texts) => {
+        expectApart(texts.map((text) => bytesOf(() => text)));
+        expectApart(texts.map((text) => bytesOf(() => `stock:${escapeSegment(text)}`)));
       }),
-      { numRuns: 2_000 },
+      { numRuns: 5_000 },
     );
+  });
+
+  it.each([
+    ['x\ud800', 'x\udc00'],
+    ['x\ud800', 'x\ufffd'],
+    ['\udc00x', '\ufffdx'],
+    ['\ud83d', '\ude00'],
+  ])('are refused where a surrogate stands alone: %j is not %j', (one, other) => {
+    expect(() => checkName(`stock:${one}`)).toThrow(LockKeyError);
+    expectApart([one, other].map((text) => bytesOf(() => `stock:${text}`)));
   });
 
   it('give back what was escaped', () => {
@@ -117,7 +161,8 @@ describe('keys', () => {
 });
 
 describe("a lock's keys in Redis", () => {
-  const name = hostileText.filter((text) => !/[\p{Cc}\p{Cs}]/u.test(text));
+  const isName = (text: string): boolean => text !== '' && !/[\p{Cc}\p{Cs}]/u.test(text);
+  const name = hostileText.filter(isName);
   const prefix = fc.constantFrom('', 'lock:', 'my shop:');
 
   it('are of one slot of a Cluster, and its hash tag is the whole name', () => {
@@ -134,8 +179,8 @@ describe("a lock's keys in Redis", () => {
 
   it('are not those of another name', () => {
     fc.assert(
-      fc.property(prefix, name, name, (start, one, other) => {
-        fc.pre(one !== other);
+      fc.property(prefix, alikeTexts, (start, [one, other]) => {
+        fc.pre(isName(one) && isName(other));
         const [first, second] = [lockKeys(start, one), lockKeys(start, other)];
         expect(new Set([first.state, first.queue, second.state, second.queue]).size).toBe(4);
       }),
@@ -149,6 +194,23 @@ function hashTag(key: string): string {
   const start = key.indexOf('{');
   const end = key.indexOf('}', start);
   return start < 0 || end <= start + 1 ? key : key.slice(start + 1, end);
+}
+
+/** What a store is given for a key, or undefined where the key is refused. */
+function bytesOf(key: () => string): string | undefined {
+  try {
+    const name = key();
+    checkName(name);
+    return Buffer.from(name).toString('hex');
+  } catch (error) {
+    expect(error).toBeInstanceOf(LockKeyError);
+    return undefined;
+  }
+}
+
+function expectApart(names: readonly (string | undefined)[]): void {
+  const given = names.filter((name) => name !== undefined);
+  expect(new Set(given).size).toBe(given.length);
 }
 
 function compile(source: string): KeyTemplate {
