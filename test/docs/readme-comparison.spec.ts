@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { ROOT } from './page';
+import { exists } from './named-tests';
 import { sectionsOf, type Cell } from './readme-parts';
 
 /** A file of a peer as it was when we read it: a branch would show another one tomorrow. */
@@ -19,7 +17,7 @@ describe.each(['README.md', 'README.ko.md'])('%s', (file) => {
 
   it('names tests by titles that they have', () => {
     const titled = links.filter(({ target, title }) => title !== '' && OWN_TEST.test(target));
-    const wrong = titled.filter(({ target, title }) => !textOf(target).includes(title));
+    const wrong = titled.filter(({ target, title }) => !exists({ file: target, title }));
     expect(wrong).toEqual([]);
     expect(titled.length).toBeGreaterThan(8);
   });
@@ -45,8 +43,4 @@ const PEERS = 6;
 
 function isShownBy({ links }: Cell, source: RegExp): boolean {
   return links.length > 0 && links.every(({ target }) => source.test(target));
-}
-
-function textOf(target: string): string {
-  return readFileSync(join(ROOT, target), 'utf8');
 }
