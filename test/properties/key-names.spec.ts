@@ -89,12 +89,11 @@ const alikeInputs = templateAndValues.chain(({ source, values }) => {
 });
 
 describe('keys', () => {
-  it('give two different inputs two names, or refuse one of them', () => {
+  it('give two different inputs two names', () => {
     fc.assert(
       fc.property(alikeInputs, ({ source, inputs }) => {
         const compiled = compile(source);
-        const names = inputs.map((input) => bytesOf(() => compiled.resolve({}, input)));
-        expectApart(names);
+        expectApart(inputs.map((input) => bytesOf(() => compiled.resolve({}, input))));
       }),
       { numRuns: 5_000 },
     );
