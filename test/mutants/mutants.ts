@@ -30,6 +30,9 @@ const ROUND = {
   title: 'keeps exclusion, tokens, order and progress, and leaves nothing behind',
 };
 
+const OVERTAKEN = /order is broken: .+ came first and was waiting/;
+const TWO_HOLDERS = /exclusion is broken: .+ while it is still/;
+
 export const MUTANTS: readonly Mutant[] = [
   {
     name: 'serves who waits in no order',
@@ -40,7 +43,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "if ticket == '0' then ticket = string.format('%016.0f', math.random(1, 1000000)) end",
       },
     ],
-    caughtBy: { ...ROUND, because: /order is broken/ },
+    caughtBy: { ...ROUND, because: OVERTAKEN },
   },
   {
     name: 'serves the last first, in memory',
@@ -54,7 +57,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: 'test/fault/rounds/memory.fault.spec.ts',
       title: ROUND.title,
-      because: /order is broken/,
+      because: OVERTAKEN,
     },
   },
   {
@@ -66,7 +69,7 @@ export const MUTANTS: readonly Mutant[] = [
         replace: "if not state or #state == 16 or string.sub(state, 17, 17) == '-' then",
       },
     ],
-    caughtBy: { ...ROUND, because: /exclusion is broken/ },
+    caughtBy: { ...ROUND, because: TWO_HOLDERS },
   },
   {
     name: 'releases a lock without asking whose it is',
@@ -80,7 +83,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: `${SCRIPTS}/scripts.spec.ts`,
       title: 'is no matter when it comes late: the next holder is not harmed',
-      because: /R/,
+      because: /Expected: "N-"\nReceived: "R-"/,
     },
   },
   {
@@ -95,7 +98,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: ROUND.file,
       title: 'keeps its promises when nothing happens',
-      because: /renewal is broken/,
+      because: /renewal is broken: .+ though nothing had happened/,
     },
   },
   {
@@ -120,7 +123,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: ROUND.file,
       title: 'keeps its promises when Redis loses its data',
-      because: /tokens is broken/,
+      because: /tokens is broken: .+ has the token \d+ (again|after .+ had \d+)/,
     },
   },
   {
@@ -135,7 +138,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: `${SCRIPTS}/scripts.spec.ts`,
       title: 'replies the grant that has overtaken it',
-      because: /"C"/,
+      because: /- +"G",\n- +"1",\n\+ +"C",/,
     },
   },
   {
@@ -150,7 +153,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: ROUND.file,
       title: 'keeps its promises when connections break',
-      because: /(order|progress) is broken/,
+      because: /(order|progress) is broken: .+ (came first and was waiting|lay free for \d+ ms)/,
     },
   },
   {
@@ -165,7 +168,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: `${LOCK}/locking/lock-executor.spec.ts`,
       title: 'is committed before the lock is given back',
-      because: /commit/,
+      because: /- +"commit",\n +"release stock:1",\n\+ +"commit",/,
     },
   },
   {
@@ -180,7 +183,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: `${SCRIPTS}/scripts.spec.ts`,
       title: 'gives the lock to nobody for a lease when a ticket is presented that it never gave',
-      because: /./,
+      because: /Expected: "Q"\nReceived: "G"/,
     },
   },
   {
@@ -195,7 +198,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: `${SCRIPTS}/scripts.spec.ts`,
       title: 'does not bring back a lock that was released',
-      because: /E/,
+      because: /Expected: "X"\nReceived: "E"/,
     },
   },
   {
@@ -210,7 +213,8 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: 'test/properties/redis/redis-scripts.model.spec.ts',
       title: 'do what the model does, in any order, repeated, and with a clock that jumps',
-      because: /Property failed/,
+      // The same reply, but for the end of the lease.
+      because: /- +"reply": "(G[-+]\d{13})\d{13}(.*)",\n\+ +"reply": "\1\d{13}\2",/,
     },
   },
   {
@@ -226,7 +230,7 @@ export const MUTANTS: readonly Mutant[] = [
       file: `${SCRIPTS}/scripts.spec.ts`,
       title:
         'loses one lease, not one for each place, to a machine that vanished without closing its sockets',
-      because: /./,
+      because: /- +"G",\n- +"2",\n\+ +"R",/,
     },
   },
   {
@@ -241,7 +245,7 @@ export const MUTANTS: readonly Mutant[] = [
     caughtBy: {
       file: `${SCRIPTS}/scripts.spec.ts`,
       title: 'does not let a call that does not wait pass the queue when the lease has lapsed',
-      because: /"G"/,
+      because: /Expected: "B"\nReceived: "G"/,
     },
   },
   {
@@ -257,7 +261,7 @@ export const MUTANTS: readonly Mutant[] = [
       file: `${REDIS}/redis-lock.strategy.spec.ts`,
       title:
         'loses the lock at its deadline when Redis is away, and tells the holder before others may get it',
-      because: /./,
+      because: /Waited \d+ ms in vain: lost\./,
     },
   },
 ];

@@ -2,7 +2,7 @@ import { execFile, spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { promisify } from 'node:util';
+import { promisify, stripVTControlCharacters } from 'node:util';
 import type { Edit, NamedTest } from './mutants';
 
 const ROOT = resolve(__dirname, '../..');
@@ -80,7 +80,7 @@ export class Workshop {
       .flatMap(({ assertionResults }) => assertionResults)
       .filter(({ title, status }) => title.startsWith(test.title) && ['passed', 'failed'].includes(status));
     if (ran.length === 0) return { passed: 'did not run', output };
-    const messages = ran.flatMap(({ failureMessages }) => failureMessages).join('\n');
+    const messages = ran.flatMap(({ failureMessages }) => failureMessages.map(said)).join('\n');
     return ran.every(({ status }) => status === 'passed') ? { passed: true } : { passed: false, messages };
   }
 
@@ -121,6 +121,11 @@ export class Workshop {
       });
     });
   }
+}
+
+/** What an error says, without where: the names of files and functions are no reason. */
+function said(failureMessage: string): string {
+  return stripVTControlCharacters(failureMessage).replace(/^ +at .*\n?/gm, '');
 }
 
 function escape(title: string): string {
