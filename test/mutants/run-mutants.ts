@@ -11,8 +11,7 @@ const LIMIT = 60_000;
  * nothing. The same tests pass for the lock as it is, or they would prove nothing either.
  */
 async function main(): Promise<void> {
-  const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } });
-  const mutants = MUTANTS.filter(({ name }) => name.includes(values.only));
+  const mutants = chosenMutants();
   const workshop = new Workshop();
   const tasks = new Listr<unknown>(
     [
@@ -49,6 +48,16 @@ async function main(): Promise<void> {
   for (const { message } of tasks.errors) console.error(`\n${message}`);
   console.log(`${mutants.length} ways to break the lock, ${tasks.errors.length} failures.`);
   if (tasks.errors.length > 0) process.exitCode = 1;
+}
+
+/** Those whose name contains what `--only` says. */
+function chosenMutants(): readonly Mutant[] {
+  const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } });
+  const mutants = MUTANTS.filter(({ name }) => name.includes(values.only));
+  if (mutants.length > 0) return mutants;
+  const names = MUTANTS.map(({ name }) => `  ${name}`).join('\n');
+  console.error(`There is no way to break the lock with "${values.only}" in its name. There are:\n${names}`);
+  process.exit(2);
 }
 
 /** Each test once, in the order in which mutants need them. */
