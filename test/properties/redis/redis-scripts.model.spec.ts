@@ -147,12 +147,12 @@ async function take(step: Step, world: World): Promise<void> {
         ticket: 0,
       };
       places.push(place);
-      return send(world, () => acquire(world, id, step.waits, [place.seq], step.young));
+      return send(world, acquire(world, id, step.waits, [place.seq], step.young));
     }
     case 'come back': {
       const id = at(INSTANCES, step.instance);
       const seqs = places.filter(({ instance: of }) => of === id).map(({ seq }) => seq);
-      return seqs.length === 0 ? undefined : send(world, () => acquire(world, id, true, seqs, step.young));
+      return seqs.length === 0 ? undefined : send(world, acquire(world, id, true, seqs, step.young));
     }
     case 'release': {
       const grant = recent(watch.all, step.which);
@@ -196,13 +196,14 @@ async function send(world: World, command: () => Promise<void>): Promise<void> {
   await command();
 }
 
-async function acquire(
+/** The command, made once: a late copy has the tickets that were known when it was sent first. */
+function acquire(
   world: World,
   id: string,
   waits: boolean,
   seqs: readonly number[],
   young: boolean,
-): Promise<void> {
+): () => Promise<void> {
   const { model } = world;
   const asked = world.places.filter(({ seq }) => seqs.includes(seq));
   // The server was started a moment ago, and may have forgotten who holds what.
@@ -213,15 +214,16 @@ async function acquire(
         `${seq}:${time}:${block}:${ticket === 0 ? '0' : microseconds(ticket)}`,
     )
     .join(',');
-  const expected = model.acquire(id, waits, asked, startedAt);
   const args = [`${id}${waits ? 'W' : 'T'}${wanted}`, world.bench.wire];
   if (startedAt !== undefined) args.push(microseconds(startedAt));
-  const reply = await run(world, 'acquire', id, args, expected);
-  for (const [, seq = '', ticket = ''] of reply.slice(reply.lastIndexOf(';')).matchAll(/(\d+):(\d{16})/g)) {
-    const index = world.places.findIndex((place) => place.seq === Number(seq));
-    const place = world.places[index];
-    if (place !== undefined) world.places[index] = { ...place, ticket: Number(ticket) };
-  }
+  return async () => {
+    const reply = await run(world, 'acquire', id, args, model.acquire(id, waits, asked, startedAt));
+    for (const [, seq = '', ticket = ''] of reply.slice(reply.lastIndexOf(';')).matchAll(/(\d+):(\d{16})/g)) {
+      const index = world.places.findIndex((place) => place.seq === Number(seq));
+      const place = world.places[index];
+      if (place !== undefined) world.places[index] = { ...place, ticket: Number(ticket) };
+    }
+  };
 }
 
 async function release(
