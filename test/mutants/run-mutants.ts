@@ -66,14 +66,9 @@ function testsOf(mutants: readonly Mutant[]): readonly NamedTest[] {
 }
 
 async function expectCaught(workshop: Workshop, { name, edits, caughtBy }: Mutant): Promise<void> {
-  const undo = await workshop.apply(edits);
-  try {
-    const verdict = await workshop.run(caughtBy, LIMIT);
-    if (verdict.passed === false && caughtBy.because.test(verdict.messages)) return;
-    throw new Error(`A lock that ${name} was not caught by "${caughtBy.title}": ${explain(verdict)}`);
-  } finally {
-    await undo();
-  }
+  const verdict = await workshop.whileBroken(edits, () => workshop.run(caughtBy, LIMIT));
+  if (verdict.passed === false && caughtBy.because.test(verdict.messages)) return;
+  throw new Error(`A lock that ${name} was not caught by "${caughtBy.title}": ${explain(verdict)}`);
 }
 
 function explain(verdict: Verdict): string {

@@ -37,28 +37,30 @@ export class Workshop {
     symlinkSync(join(ROOT, 'node_modules'), join(this.folder, 'node_modules'));
   }
 
-  /** @returns what undoes the edits */
-  async apply(edits: readonly Edit[]): Promise<() => Promise<void>> {
+  /** Does the work with the edits made, and undoes them, also when not all of them could be made. */
+  async whileBroken<T>(edits: readonly Edit[], work: () => Promise<T>): Promise<T> {
     const before = new Map<string, string>();
-    for (const { file, find, replace } of edits) {
-      const path = join(this.folder, file);
-      const text = readFileSync(path, 'utf8');
-      if (text.split(find).length !== 2) {
-        throw new Error(
-          `${file} does not contain this exactly once, so the mutant has to be written anew:\n${find}`,
+    try {
+      for (const { file, find, replace } of edits) {
+        const path = join(this.folder, file);
+        const text = readFileSync(path, 'utf8');
+        if (text.split(find).length !== 2) {
+          throw new Error(
+            `${file} does not contain this exactly once, so the mutant has to be written anew:\n${find}`,
+          );
+        }
+        if (!before.has(path)) before.set(path, text);
+        writeFileSync(
+          path,
+          text.replace(find, () => replace),
         );
       }
-      if (!before.has(path)) before.set(path, text);
-      writeFileSync(
-        path,
-        text.replace(find, () => replace),
-      );
-    }
-    await this.generateScripts(edits);
-    return async () => {
+      await this.generateScripts(edits);
+      return await work();
+    } finally {
       for (const [path, text] of before) writeFileSync(path, text);
       await this.generateScripts(edits);
-    };
+    }
   }
 
   /** @param limit - milliseconds */
