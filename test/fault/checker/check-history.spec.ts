@@ -68,6 +68,13 @@ describe('the checker', () => {
       expect(broken({ deadHolder: 'is noticed' })).toEqual([]);
     });
 
+    it('rejects a grant before the death of a holder whose end the store notices', () => {
+      told.invoke('w1', 0).grant(1, 10, 'for ever');
+      told.fault('kill', 500, 510, 'w1');
+      told.invoke('w2', 5).arrive(6).grant(100, 11, 'for ever').release(400, 'for ever');
+      expect(broken({ deadHolder: 'is noticed' })).toEqual(['exclusion']);
+    });
+
     it('rejects a grant before the lease of a stopped holder is over, and accepts one after it', () => {
       told.invoke('w1', 0).grant(1, 10, 1_000).hold(300, 900).lose(5_000).release(5_001, 0);
       told.fault('stop', 310, 5_000, 'w1');
@@ -95,6 +102,7 @@ describe('the checker', () => {
     it('does not take a grant that came too late for a holder', () => {
       told.invoke('w1', 0).grant(1, 10).release(50);
       told.invoke('w2', 5).grant(30, 9, 0);
+      told.stall('w2', 6, 29);
       expect(broken({ order: 'none' })).toEqual([]);
     });
 
@@ -114,6 +122,36 @@ describe('the checker', () => {
       expect(broken({ excuses })).toEqual(['exclusion']);
       told.fault('cut', 30, 35, 'w1');
       expect(broken({ excuses })).toEqual([]);
+    });
+  });
+
+  describe('of exclusion, where a fault excuses it', () => {
+    const excuses = { ...PROMISES.excuses, exclusion: ['cut', 'failover'] };
+
+    it('rejects two holders when the fault hit one of them while it was only waiting', () => {
+      told.fault('cut', 100, 101, 'w1');
+      told.invoke('w1', 0).grant(10_000, 10).hold(10_500, 1_000).release(11_000);
+      told.invoke('w2', 9_000).grant(10_600, 11).release(10_700);
+      expect(broken({ excuses, order: 'none', patience: 20_000 })).toEqual(['exclusion']);
+    });
+
+    it('rejects two holders when the first has renewed its lease after the fault', () => {
+      told.fault('failover', 2, 3);
+      told.invoke('w1', 0).grant(1, 10).hold(1_100, 900).release(1_999);
+      told.invoke('w2', 0).grant(1_500, 11).release(1_600);
+      expect(broken({ excuses })).toEqual(['exclusion']);
+    });
+
+    it('accepts two holders when the fault hit after the first had renewed, or the second was granted it', () => {
+      told.invoke('w1', 0).grant(1, 10).hold(1_100, 900).release(1_999);
+      told.fault('failover', 1_200, 1_300);
+      told.invoke('w2', 0).grant(1_500, 11).release(1_600);
+      expect(broken({ excuses })).toEqual([]);
+      told = new ToldHistory();
+      told.invoke('w1', 0).grant(900, 10, 150).lose(960).release(961, 0);
+      told.fault('cut', 100, 101, 'w1');
+      told.invoke('w2', 0).grant(901, 11).release(902);
+      expect(broken({ excuses, order: 'none' })).toEqual([]);
     });
   });
 
@@ -166,6 +204,14 @@ describe('the checker', () => {
       expect(broken({ excuses })).toEqual(['tokens']);
     });
 
+    it('rejects a token below that of a holder who was gone before the fault, whenever the waiter came', () => {
+      const excuses = { ...PROMISES.excuses, exclusion: ['failover'] };
+      told.invoke('w1', 0).grant(1, 1_000).release(20);
+      told.fault('failover', 25, 80);
+      told.invoke('w2', 15).arrive(16).grant(100, 5).release(110);
+      expect(broken({ excuses })).toEqual(['tokens']);
+    });
+
     it('rejects a token of a strategy that has none', () => {
       told.invoke('w1', 0).grant(1, 10).release(20);
       expect(broken({ fencing: false })).toEqual(['tokens']);
@@ -214,6 +260,7 @@ describe('the checker', () => {
       told.invoke('w3', 0).arrive(5);
       told.fault('kill', 45, 60, 'w3');
       told.invoke('w4', 0).arrive(5).reject(45, 'LOCK_UNAVAILABLE');
+      told.fault('cut', 40, 41, 'w4');
       told.invoke('w5', 6).grant(50, 10).release(60);
       expect(broken()).toEqual([]);
     });
@@ -226,6 +273,13 @@ describe('the checker', () => {
       expect(broken()).toEqual(['order']);
       told.stall('w1', 10, 90);
       expect(broken()).toEqual([]);
+    });
+
+    it('does not excuse who overtakes because it was stopped itself', () => {
+      told.invoke('w1', 0).arrive(5).grant(100, 11).release(110);
+      told.invoke('w2', 6).grant(50, 10).release(60);
+      told.fault('stop', 10, 40, 'w2');
+      expect(broken()).toEqual(['order']);
     });
 
     it('excuses nobody who forgets a waiter for good', () => {
@@ -296,6 +350,26 @@ describe('the checker', () => {
       expect(broken()).toEqual([]);
     });
 
+    it('adds up the time between faults: one that is over at once does not start it anew', () => {
+      told.invoke('w1', 0, { waitTime: 200 }).reject(9_000);
+      for (let at = 1_000; at < 9_000; at += 2_000) told.fault('script-flush', at, at);
+      expect(broken()).toEqual(['progress']);
+      told = new ToldHistory();
+      told.invoke('w1', 0, { waitTime: 'for ever' }).grant(9_000, 10).release(9_001);
+      for (let at = 1_000; at < 9_000; at += 2_000) told.fault('client-kill', at, at + 1);
+      expect(broken()).toEqual(['progress']);
+    });
+
+    it('does not add up the time between holders', () => {
+      told.invoke('w1', 0, { waitTime: 'for ever' }).grant(9_000, 20).release(9_001);
+      for (let at = 1_000; at < 9_000; at += 2_000)
+        told
+          .invoke('w2', at - 900)
+          .grant(at, 10 + at / 1_000)
+          .release(at + 1);
+      expect(broken({ order: 'none', fencing: true })).toEqual([]);
+    });
+
     it('expects nothing of the dead', () => {
       told.invoke('w1', 0);
       told.fault('kill', 100, 110, 'w1');
@@ -311,6 +385,17 @@ describe('the checker', () => {
       expect(broken()).toEqual(['renewal']);
     });
 
+    it('rejects that a lease lapses whose holder is never told', () => {
+      told.invoke('w1', 0).grant(1, 10).hold(500, 500).hold(1_100, 0).release(1_400, 0);
+      told.invoke('w2', 5).arrive(6).grant(1_050, 11).release(1_060);
+      expect(broken()).toEqual(['renewal']);
+    });
+
+    it('rejects that grants come too late', () => {
+      told.invoke('w1', 0).grant(5, 10, 0).release(6, 0);
+      expect(broken()).toEqual(['renewal']);
+    });
+
     it('accepts it when its process or the store was hit, or just had been', () => {
       told.invoke('w1', 8_000).grant(8_001, 10).lose(9_000).release(9_010, 0);
       told.stall('w1', 8_300, 8_900);
@@ -318,6 +403,69 @@ describe('the checker', () => {
       told.fault('restart-keep', 14_000, 14_500);
       expect(broken()).toEqual([]);
     });
+  });
+
+  describe('of refusals', () => {
+    it('rejects that a lock is called busy before the wait time is over', () => {
+      told.invoke('w1', 0).reject(9_000);
+      expect(broken({ patience: 10_000 })).toEqual(['refusals']);
+      told = new ToldHistory();
+      told.invoke('w1', 0).reject(10_001);
+      expect(broken({ patience: 20_000 })).toEqual([]);
+    });
+
+    it('rejects that an endless wait ends with busy', () => {
+      told.invoke('w1', 0, { waitTime: 'for ever' }).reject(1_000);
+      expect(broken()).toEqual(['refusals']);
+    });
+
+    it('rejects that the store is called unavailable though no fault was near', () => {
+      told.fault('client-kill', 1_000, 1_001);
+      told.fault('cut', 8_000, 8_001, 'w2');
+      told.invoke('w1', 7_999).reject(8_010, 'LOCK_UNAVAILABLE');
+      expect(broken()).toEqual(['refusals']);
+    });
+
+    it('accepts that the store is called unavailable during a fault, or right after it', () => {
+      told.fault('cut', 1_000, 1_001, 'w1');
+      told.invoke('w1', 0).reject(1_010, 'LOCK_UNAVAILABLE');
+      told.invoke('w1', 3_000).reject(3_010, 'LOCK_UNAVAILABLE');
+      expect(broken()).toEqual([]);
+    });
+
+    it('accepts that no answer came within a wait that was too short for one, and rejects it before its end', () => {
+      told.invoke('w1', 0, { waitTime: 20 }).reject(21, 'LOCK_UNAVAILABLE');
+      expect(broken()).toEqual([]);
+      told.invoke('w1', 100, { waitTime: 50 }).reject(121, 'LOCK_UNAVAILABLE');
+      told.invoke('w1', 200, { waitTime: 0 }).reject(221, 'LOCK_UNAVAILABLE');
+      told.invoke('w1', 300, { waitTime: 1_000 }).reject(1_300, 'LOCK_UNAVAILABLE');
+      expect(broken()).toEqual(['refusals', 'refusals', 'refusals']);
+    });
+
+    it('rejects that a process calls itself shut down, or a call given up, which was not', () => {
+      told.invoke('w1', 0).reject(10, 'LOCK_SHUTDOWN');
+      told.invoke('w1', 20).reject(30, 'ABORTED');
+      expect(broken()).toEqual(['refusals', 'refusals']);
+      told = new ToldHistory();
+      told.fault('leave', 5, 100, 'w1');
+      told.invoke('w1', 0).reject(10, 'LOCK_SHUTDOWN');
+      told.invoke('w2', 20).abort(25).reject(30, 'ABORTED');
+      expect(broken()).toEqual([]);
+    });
+
+    it('rejects an error that is none of the lock', () => {
+      told.fault('cut', 0, 5, 'w1');
+      told.invoke('w1', 0).reject(10, 'undefined is not a function');
+      expect(broken()).toEqual(['refusals']);
+    });
+  });
+
+  it('does not read a history in which a call is answered twice', () => {
+    told.invoke('w1', 0).grant(1, 10).release(10).grant(11, 12);
+    expect(() => broken()).toThrow('w1.1#1 was answered 2 times.');
+    told = new ToldHistory();
+    told.invoke('w1', 0).grant(1, 10).reject(10);
+    expect(() => broken()).toThrow('w1.1#1 was answered 2 times.');
   });
 
   it('shows the part of the history in which a promise was broken', () => {

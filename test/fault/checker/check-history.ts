@@ -1,9 +1,9 @@
-import type { Call, FaultRecord, History } from '../history/history';
-import type { Moment } from '../history/moment';
+import type { Call, History } from '../history/history';
 import { checkExclusion } from './exclusion';
 import { checkOrder } from './order';
 import { checkProgress } from './progress';
 import type { Promises } from './promises';
+import { checkRefusals } from './refusals';
 import { checkRenewal } from './renewal';
 import { checkTokens } from './tokens';
 import type { Violation } from './violation';
@@ -12,8 +12,8 @@ import type { Violation } from './violation';
 export function checkHistory(history: History, promises: Promises): readonly Violation[] {
   return [...byKey(history.calls).values()].flatMap((calls) => {
     const ofKey: History = { ...history, calls };
-    return [checkExclusion, checkTokens, checkOrder, checkProgress, checkRenewal].flatMap((check) =>
-      check(ofKey, promises),
+    return [checkExclusion, checkTokens, checkOrder, checkProgress, checkRenewal, checkRefusals].flatMap(
+      (check) => check(ofKey, promises),
     );
   });
 }
@@ -26,21 +26,4 @@ function byKey(calls: readonly Call[]): Map<string, Call[]> {
     else known.push(call);
   }
   return keys;
-}
-
-/** Whether a fault of these kinds hit one of the processes, or the store, in that time. */
-export function excused(
-  faults: readonly FaultRecord[],
-  kinds: readonly string[],
-  processes: readonly string[],
-  from: Moment,
-  to: Moment,
-): boolean {
-  return faults.some(
-    (fault) =>
-      kinds.includes(fault.kind) &&
-      (fault.target === undefined || processes.includes(fault.target)) &&
-      fault.from <= to &&
-      fault.until >= from,
-  );
 }

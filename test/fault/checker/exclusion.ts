@@ -1,6 +1,6 @@
 import { type Call, type History, holdOf } from '../history/history';
 import type { Moment } from '../history/moment';
-import { excused } from './check-history';
+import { excused } from './excuse';
 import type { Promises } from './promises';
 import type { Violation } from './violation';
 
@@ -23,8 +23,7 @@ export function checkExclusion({ calls, faults }: History, promises: Promises): 
     inside = inside.filter(({ to }) => to > hold.from);
     for (const earlier of inside) {
       const processes = [earlier.call.process, hold.call.process];
-      // A grant may be read long after it was made, and its connection may have ended meanwhile.
-      const since = Math.min(earlier.call.invokedAt, hold.call.invokedAt);
+      const since = Math.min(inForceSince(earlier.call, hold.from), inForceSince(hold.call, hold.from));
       if (excused(faults, excuses.exclusion, processes, since, hold.from)) continue;
       violations.push({
         broken: 'exclusion',
@@ -37,6 +36,15 @@ export function checkExclusion({ calls, faults }: History, promises: Promises): 
     inside.push(hold);
   }
   return violations;
+}
+
+/**
+ * The earliest moment at which the lease that a holder relies on may have been given or renewed: what happened before
+ * can't have ended it. (It may be long before the holder reads of it: its connection may have ended meanwhile.)
+ */
+function inForceSince({ claims, invokedAt, longestLease }: Call, at: Moment): Moment {
+  const until = Math.max(...claims.filter((claim) => claim.at <= at).map((claim) => claim.until));
+  return until === Infinity ? invokedAt : Math.max(invokedAt, until - longestLease);
 }
 
 function holdsOf(calls: readonly Call[], deadHolder: Promises['deadHolder']): Hold[] {

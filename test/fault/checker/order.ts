@@ -1,6 +1,6 @@
 import type { Call, History } from '../history/history';
 import { milliseconds, type Moment } from '../history/moment';
-import { excused } from './check-history';
+import { excused } from './excuse';
 import type { Promises } from './promises';
 import type { Violation } from './violation';
 
@@ -32,7 +32,7 @@ export function checkOrder({ calls, faults }: History, promises: Promises): Viol
       const { process, invokedAt } = overtaken;
       const arrivedAt = overtaken.arrivedAt ?? invokedAt + ARRIVAL;
       const isExcused =
-        excused(faults, excuses.orderWhileWaiting, [process, call.process], invokedAt, at) ||
+        excused(faults, excuses.orderWhileWaiting, [process], invokedAt, at) ||
         excused(faults, excuses.orderWhileArriving, [process], invokedAt, arrivedAt);
       if (isExcused && !isForgotten(overtaken, call, excuses.longest)) continue;
       violations.push({

@@ -10,7 +10,8 @@ interface Span {
 
 /**
  * Nobody waits for ever: a call hears of its end when its wait time is over, and a lock that is free does not lie about
- * while somebody waits. Time in which a process or the store stood still does not count.
+ * while somebody waits. Time in which a process or the store stood still does not count; what is left before, between
+ * and after such faults is added up.
  */
 export function checkProgress(history: History, promises: Promises): Violation[] {
   const suspicious = history.calls.filter((call) => {
@@ -26,9 +27,7 @@ export function checkProgress(history: History, promises: Promises): Violation[]
     const standstill = history.faults
       .filter(({ target }) => target === undefined || target === call.process)
       .map(({ from, until }) => ({ from, to: until }));
-    return (
-      overdue(call, standstill, history, promises) ?? idle(call, [...held, ...standstill], history, promises)
-    );
+    return overdue(call, standstill, history, promises) ?? idle(call, held, standstill, history, promises);
   });
 }
 
@@ -41,7 +40,7 @@ function overdue(
   const until = settledAt(call) ?? endedAt;
   const due = Math.min(call.waitEndsAt, call.abortedAt ?? Infinity);
   const isOpen = settledAt(call) === undefined;
-  const late = longestGap({ from: due, to: until }, standstill);
+  const late = uncovered({ from: due, to: until }, standstill);
   if (!isOpen && late <= milliseconds(patience)) return undefined;
   const says = isOpen
     ? `${call.id} waits for "${call.key}" for ever`
@@ -49,9 +48,16 @@ function overdue(
   return [{ broken: 'progress', says, calls: [call], from: call.invokedAt, to: until }];
 }
 
-function idle(call: Call, busy: readonly Span[], { endedAt }: History, { patience }: Promises): Violation[] {
+function idle(
+  call: Call,
+  held: readonly Span[],
+  standstill: readonly Span[],
+  { endedAt }: History,
+  { patience }: Promises,
+): Violation[] {
   const until = settledAt(call) ?? endedAt;
-  const gap = longestGap({ from: call.invokedAt, to: until }, busy);
+  const free = gaps({ from: call.invokedAt, to: until }, held).map((gap) => uncovered(gap, standstill));
+  const gap = Math.max(0, ...free);
   if (gap <= milliseconds(patience)) return [];
   return [
     {
@@ -64,16 +70,22 @@ function idle(call: Call, busy: readonly Span[], { endedAt }: History, { patienc
   ];
 }
 
-/** The longest part of a span that none of the others covers. */
-function longestGap(span: Span, others: readonly Span[]): number {
+/** How much of a span none of the others covers. */
+function uncovered(span: Span, others: readonly Span[]): number {
+  return gaps(span, others).reduce((total, { from, to }) => total + to - from, 0);
+}
+
+/** The parts of a span that none of the others covers. */
+function gaps(span: Span, others: readonly Span[]): Span[] {
   const covering = others
     .filter(({ from, to }) => to > span.from && from < span.to)
     .sort((one, other) => one.from - other.from);
-  let longest = 0;
+  const found: Span[] = [];
   let end = span.from;
   for (const { from, to } of covering) {
-    longest = Math.max(longest, from - end);
+    if (from > end) found.push({ from: end, to: from });
     end = Math.max(end, to);
   }
-  return Math.max(longest, span.to - end);
+  if (span.to > end) found.push({ from: end, to: span.to });
+  return found;
 }

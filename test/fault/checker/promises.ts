@@ -18,7 +18,7 @@ export interface Promises {
 export interface Excuses {
   /** Two holders: during such a fault the lease of the first may have ended without its holder's knowing. */
   readonly exclusion: readonly string[];
-  /** Who was hit while it waited may be overtaken. */
+  /** Who was hit while it waited may be overtaken; that who overtakes it was hit is no excuse. */
   readonly orderWhileWaiting: readonly string[];
   /**
    * Milliseconds: nothing excuses that somebody is overtaken by a call of its own process that came so much later. A

@@ -1,13 +1,13 @@
 import { type Call, type FaultRecord, type History, holdOf } from '../history/history';
 import type { Moment } from '../history/moment';
-import { excused } from './check-history';
+import { hitting } from './excuse';
 import type { Promises } from './promises';
 import type { Violation } from './violation';
 
 /**
  * Each holder's token is above those of all who held the lock before it, whatever happened in between: no fault excuses
  * a token. Of two who held it at once (where that is excused) only the tokens must differ; and who reads, after a fault
- * that excuses a second holder, a grant of long ago has a token of long ago: that is what tokens are for.
+ * that excuses a second holder, a grant from before it has a token from before it: that is what tokens are for.
  */
 export function checkTokens({ calls, faults }: History, promises: Promises): Violation[] {
   const granted = calls.filter(({ grantedAt }) => grantedAt !== undefined);
@@ -43,8 +43,9 @@ function fallingTokens(
     const hold = holdOf(call, deadHolder);
     const { token, invokedAt, process } = call;
     if (hold === undefined || token === undefined) return [];
-    const isOfLongAgo = excused(faults, excuses.exclusion, [process], invokedAt, hold.from);
-    return [{ call, token, since: isOfLongAgo ? invokedAt : hold.from, to: hold.to }];
+    const [hit] = hitting(faults, excuses.exclusion, [process], invokedAt, hold.from);
+    const since = hit === undefined ? hold.from : Math.min(hold.from, Math.max(invokedAt, hit.from));
+    return [{ call, token, since, to: hold.to }];
   });
   const begun = [...holds].sort((one, other) => one.since - other.since);
   const ended = [...holds].sort((one, other) => one.to - other.to);

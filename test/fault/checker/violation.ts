@@ -1,7 +1,8 @@
 import type { Call } from '../history/history';
 import type { Moment } from '../history/moment';
 
-export type Promised = 'exclusion' | 'tokens' | 'order' | 'progress' | 'renewal' | 'residue' | 'data';
+export type Promised =
+  'exclusion' | 'tokens' | 'order' | 'progress' | 'renewal' | 'refusals' | 'residue' | 'data';
 
 /** A promise that a history breaks. */
 export interface Violation {

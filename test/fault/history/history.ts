@@ -21,6 +21,8 @@ export interface Call {
   readonly invokedAt: Moment;
   /** When its wait time ends; Infinity when it never does. */
   readonly waitEndsAt: Moment;
+  /** The longest lease that it asked for, in microseconds. */
+  readonly longestLease: number;
   readonly arrivedAt?: Moment;
   readonly abortedAt?: Moment;
   readonly rejected?: { readonly at: Moment; readonly code: string };
@@ -30,7 +32,12 @@ export interface Call {
   readonly claims: readonly Claim[];
   /** When its holder began to give it back, in time. */
   readonly releasedAt?: Moment;
+  /** When its holder began to give it back, in time or not; with this its commit begins. */
+  readonly endBegunAt?: Moment;
+  readonly isCommitted: boolean;
   readonly lostAt?: Moment;
+  /** When its lease was first seen to be over before it was given back, whether its holder had heard of it or not. */
+  readonly lapsedAt?: Moment;
   /** When the end of its process was begun, if the call was not over by then. */
   readonly killedAt?: Moment;
 }
@@ -93,7 +100,10 @@ export function holdOf(
   // Who hears that the lock is lost does not rely on it any longer, though its lease would have gone on.
   if (call.lostAt !== undefined) return { from: first.at, to: Math.min(last.until, call.lostAt) };
   const isNoticed = call.killedAt !== undefined && deadHolder === 'is noticed';
-  return { from: first.at, to: isNoticed ? last.at : last.until };
+  return {
+    from: first.at,
+    to: isNoticed ? Math.min(last.until, Math.max(last.at, call.killedAt)) : last.until,
+  };
 }
 
 /** Whether a store keeps the lock of a killed process until its lease ends, or notices that it is gone. */
@@ -134,6 +144,8 @@ function callOf(
   if (invoke?.is !== 'invoke') throw new Error(`A call began with ${invoke?.is ?? 'nothing'}.`);
   const find = <Is extends CallEvent['is']>(is: Is): Extract<CallEvent, { is: Is }> | undefined =>
     steps.find((step): step is Extract<CallEvent, { is: Is }> => step.is === is);
+  const answers = steps.filter(({ is }) => is === 'grant' || is === 'reject');
+  if (answers.length > 1) throw new Error(`${idOf(invoke)} was answered ${answers.length} times.`);
   const grant = find('grant');
   const reject = find('reject');
   const release = find('release');
@@ -146,6 +158,9 @@ function callOf(
     key: invoke.key,
     invokedAt: invoke.at,
     waitEndsAt: spanEnd(invoke.at, invoke.waitTime),
+    longestLease: milliseconds(
+      Math.max(invoke.ttl, ...steps.map((step) => (step.is === 'extended' ? step.duration : 0))),
+    ),
     arrivedAt: find('arrived')?.at,
     abortedAt: find('abort')?.at,
     rejected: reject && { at: reject.at, code: reject.code },
@@ -156,7 +171,10 @@ function callOf(
       return [{ at: step.at, until: spanEnd(step.at, step.remaining) }];
     }),
     releasedAt: release !== undefined && release.remaining !== 0 ? release.at : undefined,
+    endBegunAt: release?.at,
+    isCommitted: find('committed') !== undefined,
     lostAt: find('lost')?.at,
+    lapsedAt: steps.find((step) => step.is === 'lost' || ('remaining' in step && step.remaining === 0))?.at,
     killedAt: isOver ? undefined : killedAt(invoke.process, invoke.life),
   };
 }

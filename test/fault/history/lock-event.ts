@@ -33,6 +33,8 @@ export type CallStep =
   | { readonly is: 'extended'; readonly duration: number; readonly remaining: Remaining }
   /** The release begins; `remaining` 0 when the lease was over by then. */
   | { readonly is: 'release'; readonly remaining: Remaining }
+  /** Its transaction, where the lock has one, was committed. */
+  | { readonly is: 'committed' }
   | { readonly is: 'released' }
   /** The lease's signal aborted. */
   | { readonly is: 'lost'; readonly reason: string }
