@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { checkHistory } from './checker/check-history';
 import type { Violation } from './checker/violation';
 import { FaultInjector } from './faults/fault-injector';
-import { type FaultRecord, type History, historyOf } from './history/history';
+import { type FaultRecord, type History, historyOf, settledAt } from './history/history';
 import type { LockEvent } from './history/lock-event';
 import { moment } from './history/moment';
 import { RoundReport } from './round-report';
-import { type FaultKind, faultSchedule, type PlannedFault } from './schedule/fault-schedule';
-import type { FaultSubject, OpenSubject } from './subjects/fault-subject';
+import { type FaultKind, faultSchedule, type PlannedFault, printSchedule } from './schedule/fault-schedule';
+import type { Damage, FaultSubject, OpenSubject } from './subjects/fault-subject';
 import { Crew } from './worker/crew';
 
 export interface RoundRequest {
@@ -25,22 +25,65 @@ export interface RoundRequest {
 
 const KEYS: readonly [string, ...string[]] = ['stock:1', 'stock:2'];
 
+/** The process that takes each lock once when all faults are over. */
+const LAST = 'last';
+
 /** How long the calls that are under way at the end of a round may take: longer than any of them waits. */
 const END_LIMIT = 20_000;
 
-/** Lets several processes take locks while faults hit them and their store, and checks what they say about it. */
+/**
+ * Lets several processes take locks while faults hit them and their store, and checks what they say about it. What they
+ * said stays in a file when it is wrong.
+ *
+ * @throws {Error} the round came to no end: with the seed and the faults, for that may be the lock's fault too.
+ */
 export async function runRound(request: RoundRequest): Promise<RoundReport> {
-  const { subject, seed, duration, onFault = () => undefined } = request;
-  const names = Array.from({ length: subject.processes }, (_, index) => `w${index + 1}`);
+  const { subject, seed } = request;
+  const names = processesOf(subject);
   const schedule = faultSchedule({
     seed,
     kinds: request.kinds ?? subject.faults,
-    processes: names as [string, ...string[]],
-    duration,
+    processes: names,
+    duration: request.duration,
     lease: subject.lease,
   });
   const folder = mkdtempSync(join(tmpdir(), 'nestjs-distributed-lock-history-'));
   const historyFile = join(folder, 'history.jsonl');
+  let report: RoundReport | undefined;
+  try {
+    report = await runSchedule({ ...request, names, schedule, historyFile });
+    return report;
+  } catch (error) {
+    const said = error instanceof Error ? error.message : String(error);
+    throw new Error(
+      `${subject.name}, seed ${seed}: the round came to no end: ${said}\n\n${printSchedule(schedule)}`,
+      { cause: error },
+    );
+  } finally {
+    if (report?.violations.length === 0) rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The names of those who work in a round. */
+export function processesOf({ processes }: FaultSubject): readonly [string, ...string[]] {
+  return Array.from({ length: processes }, (_, index) => `w${index + 1}`) as [string, ...string[]];
+}
+
+interface ScheduledRound extends RoundRequest {
+  readonly names: readonly string[];
+  readonly schedule: readonly PlannedFault[];
+  readonly historyFile: string;
+}
+
+async function runSchedule({
+  subject,
+  seed,
+  duration,
+  names,
+  schedule,
+  historyFile,
+  onFault = () => undefined,
+}: ScheduledRound): Promise<RoundReport> {
   const store = await subject.open();
   try {
     const { recipe, tasks, lease } = subject;
@@ -50,13 +93,13 @@ export async function runRound(request: RoundRequest): Promise<RoundReport> {
       store.urls,
     );
     const stalls = new StallWatch();
-    const injector = new FaultInjector(crew, store);
+    const injector = new FaultInjector(crew, store, seed);
     try {
       const startedAt = performance.now();
       await injector.run(schedule, onFault);
       await pause(duration - (performance.now() - startedAt));
       await crew.stop(END_LIMIT);
-      if (subject.scope === 'shared') await crew.probe('last', store.urls, END_LIMIT);
+      if (subject.scope === 'shared') await crew.probe(LAST, store.urls, END_LIMIT);
     } finally {
       await crew.dismiss();
       stalls.stop();
@@ -64,13 +107,26 @@ export async function runRound(request: RoundRequest): Promise<RoundReport> {
     const history = historyOf(readEvents(historyFile), [...injector.records, ...stalls.records], moment());
     const violations = [
       ...checkHistory(history, subject.promises),
+      ...unserved(history),
       ...(await leftovers(store, crew, history)),
     ];
-    return new RoundReport({ subject: subject.name, seed, schedule, history, violations });
+    return new RoundReport({ subject: subject.name, seed, schedule, history, historyFile, violations });
   } finally {
     await store.close();
-    rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** When all faults are over the locks are there again: whoever comes last gets each of them. */
+function unserved({ calls }: History): Violation[] {
+  return calls
+    .filter(({ process, claims }) => process === LAST && claims.length === 0)
+    .map((call) => ({
+      broken: 'progress',
+      says: `${call.id} could not have "${call.key}", though all faults were over`,
+      calls: [call],
+      from: call.invokedAt,
+      to: settledAt(call) ?? call.invokedAt,
+    }));
 }
 
 async function leftovers(store: OpenSubject, crew: Crew, history: History): Promise<Violation[]> {
@@ -78,8 +134,13 @@ async function leftovers(store: OpenSubject, crew: Crew, history: History): Prom
   return [
     ...crew.troubles.map((says) => ({ ...whole, broken: 'residue' as const, says })),
     ...(await store.residue(KEYS)).map((says) => ({ ...whole, broken: 'residue' as const, says })),
-    ...((await store.damage?.()) ?? []).map((says) => ({ ...whole, broken: 'data' as const, says })),
+    ...((await store.damage?.(history.calls)) ?? []).map(damageViolation),
   ];
+}
+
+function damageViolation({ says, calls }: Damage): Violation {
+  const moments = calls.flatMap((call) => [call.invokedAt, call.endBegunAt ?? call.invokedAt]);
+  return { broken: 'data', says, calls, from: Math.min(...moments), to: Math.max(...moments) };
 }
 
 function readEvents(file: string): LockEvent[] {

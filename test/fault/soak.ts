@@ -19,6 +19,7 @@ interface Figures {
   calls: number;
   grants: number;
   readonly faults: Map<string, number>;
+  readonly refusals: Map<string, number>;
 }
 
 async function main(): Promise<void> {
@@ -30,7 +31,7 @@ async function main(): Promise<void> {
   const tasks = new Listr(
     names.map((name) => {
       const subject = subjectOf(name);
-      const total: Figures = { rounds: 0, calls: 0, grants: 0, faults: new Map() };
+      const total: Figures = { rounds: 0, calls: 0, grants: 0, faults: new Map(), refusals: new Map() };
       figures.set(subject.name, total);
       return {
         title: subject.name,
@@ -97,21 +98,23 @@ function add(total: Figures, report: RoundReport): void {
   total.calls += report.facts.history.calls.length;
   total.grants += report.grants;
   for (const [kind, count] of report.faults) total.faults.set(kind, (total.faults.get(kind) ?? 0) + count);
+  for (const [code, count] of report.rejections)
+    total.refusals.set(code, (total.refusals.get(code) ?? 0) + count);
 }
 
 function tableOf(figures: ReadonlyMap<string, Figures>): Table.Table {
   const table = new Table({
-    head: ['strategy', 'rounds', 'calls', 'grants', 'faults', 'by kind'],
+    head: ['strategy', 'rounds', 'calls', 'grants', 'refusals', 'faults', 'by kind'],
     style: { head: [] },
   });
-  for (const [name, { rounds, calls, grants, faults }] of figures) {
-    const kinds = [...faults].sort().map(([kind, count]) => `${kind} ${count}`);
-    table.push([name, rounds, calls, grants, sum(faults), wrap(kinds, 3)]);
+  for (const [name, { rounds, calls, grants, refusals, faults }] of figures) {
+    table.push([name, rounds, calls, grants, told(refusals, 1), sum(faults), told(faults, 3)]);
   }
   return table;
 }
 
-function wrap(words: readonly string[], columns: number): string {
+function told(counts: ReadonlyMap<string, number>, columns: number): string {
+  const words = [...counts].sort().map(([what, count]) => `${what} ${count}`);
   const lines: string[] = [];
   for (let at = 0; at < words.length; at += columns) lines.push(words.slice(at, at + columns).join(', '));
   return lines.join('\n');

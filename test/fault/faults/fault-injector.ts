@@ -1,6 +1,7 @@
 import type { FaultRecord } from '../history/history';
 import { moment } from '../history/moment';
 import { isProcessFault, type PlannedFault } from '../schedule/fault-schedule';
+import { Random } from '../schedule/random';
 import type { OpenSubject } from '../subjects/fault-subject';
 import type { Crew } from '../worker/crew';
 
@@ -10,49 +11,42 @@ const SLOW = { least: 1, most: 60 };
 /** Does what a schedule says, and records when it was done. */
 export class FaultInjector {
   readonly records: FaultRecord[] = [];
-  /** Who is under a fault, or on the way back from one: a process takes longer to start than any schedule knows. */
-  private readonly away = new Set<string>();
+  private readonly random: Random;
 
   constructor(
     private readonly crew: Crew,
     private readonly subject: OpenSubject,
-  ) {}
-
-  /** Resolves when all faults are over. */
-  async run(schedule: readonly PlannedFault[], onFault: (fault: PlannedFault) => void): Promise<void> {
-    const startedAt = performance.now();
-    const under: Promise<void>[] = [];
-    const add = (injected: Promise<void>): void => {
-      // A failure is told when all faults are over.
-      injected.catch(() => undefined);
-      under.push(injected);
-    };
-    // A server that is started again takes as long as it takes: the next fault of the store waits for it.
-    let store = Promise.resolve();
-    for (const fault of schedule) {
-      await pause(fault.at - (performance.now() - startedAt));
-      onFault(fault);
-      if (fault.target === undefined) {
-        store = store.then(() => this.inject(fault));
-        add(store);
-      } else if (!this.away.has(fault.target)) {
-        this.away.add(fault.target);
-        add(this.inject(fault));
-      }
-    }
-    await Promise.all(under);
+    seed: number,
+  ) {
+    this.random = new Random(seed);
   }
 
-  private async inject(fault: PlannedFault): Promise<void> {
+  /** Resolves when all faults are over, and whoever was killed is back. */
+  async run(schedule: readonly PlannedFault[], onFault: (fault: PlannedFault) => void): Promise<void> {
+    const startedAt = performance.now();
+    // Processes and servers take longer to start than any schedule knows: the next fault that hits them waits for it.
+    const last = new Map<string | undefined, Promise<void>>();
+    for (const fault of schedule) {
+      await pause(fault.at - (performance.now() - startedAt));
+      const injected = (last.get(fault.target) ?? Promise.resolve()).then(() => this.inject(fault, onFault));
+      // A failure is told when all faults are over.
+      injected.catch(() => undefined);
+      last.set(fault.target, injected);
+    }
+    await Promise.all(last.values());
+  }
+
+  private async inject(fault: PlannedFault, onFault: (fault: PlannedFault) => void): Promise<void> {
     const { kind, target, duration } = fault;
+    onFault(fault);
     const from = moment();
     if (!isProcessFault(kind)) await this.subject.inject(kind, duration);
     else if (target !== undefined) await this.hit(target, fault);
     this.records.push({ kind, target, from, until: moment() });
-    if (target === undefined) return;
+    if (target === undefined || (kind !== 'kill' && kind !== 'leave')) return;
     // The fault is over when the process is gone; that it comes back is none.
-    if (kind !== 'kill' && kind !== 'leave') this.away.delete(target);
-    else this.crew.expect(this.comeBack(target, duration));
+    await pause(duration);
+    await this.crew.revive(target);
   }
 
   private async hit(target: string, { kind, duration }: PlannedFault): Promise<void> {
@@ -68,7 +62,9 @@ export class FaultInjector {
         return goOn();
       }
       case 'delay':
-        crew.proxies(target).forEach((proxy) => proxy.slowDown(SLOW));
+        crew
+          .proxies(target)
+          .forEach((proxy) => proxy.slowDown(() => this.random.between(SLOW.least, SLOW.most)));
         await pause(duration);
         return crew.proxies(target).forEach((proxy) => proxy.slowDown(undefined));
       case 'silence':
@@ -78,12 +74,6 @@ export class FaultInjector {
       case 'cut':
         return crew.proxies(target).forEach((proxy) => proxy.cut());
     }
-  }
-
-  private async comeBack(target: string, after: number): Promise<void> {
-    await pause(after);
-    await this.crew.revive(target);
-    this.away.delete(target);
   }
 }
 

@@ -1,11 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** How many milliseconds a chunk is held back at least and at most. */
-export interface Delay {
-  readonly least: number;
-  readonly most: number;
-}
+/** How many milliseconds the next chunk is held back. */
+export type Delay = () => number;
 
 /**
  * Stands between a process and its server, and does what a network does: delays, falls silent, cuts. On loopback, for
@@ -163,12 +160,11 @@ class Way {
       for (const chunk of this.waiting.splice(0)) this.send(chunk);
       return;
     }
-    const pause = delay.least + Math.random() * (delay.most - delay.least);
     this.timer = setTimeout(() => {
       this.timer = undefined;
       for (const chunk of this.waiting.splice(0)) this.send(chunk);
       this.pass();
-    }, pause);
+    }, delay());
   }
 
   private send(chunk: Buffer | 'end'): void {

@@ -28,6 +28,19 @@ export function printViolation(violation: Violation, history: History): string {
   ].join('\n');
 }
 
+/** When faults really happened, stalls of the machine aside: one line each. */
+export function printFaults({ calls, faults }: History): string {
+  const start = calls[0]?.invokedAt ?? 0;
+  const told = (at: Moment): string => String(Math.round((at - start) / 1_000));
+  return faults
+    .filter(({ kind }) => kind !== 'stall')
+    .map(
+      ({ kind, target = 'the store', from, until }) =>
+        `${told(from).padStart(8)} ms  ${kind} hits ${target} until ${told(until)} ms`,
+    )
+    .join('\n');
+}
+
 interface Line {
   readonly at: Moment;
   readonly text: string;

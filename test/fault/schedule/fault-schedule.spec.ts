@@ -1,4 +1,5 @@
 import {
+  durationOfAll,
   type FaultKind,
   faultSchedule,
   PROCESS_FAULTS,
@@ -36,6 +37,17 @@ describe('a schedule of faults', () => {
     for (let seed = 0; seed < 500; seed += 1) {
       const faults = faultSchedule({ ...REQUEST, seed, kinds, duration: 4_000 });
       expect(new Set(faults.map(({ kind }) => kind)).size).toBeGreaterThanOrEqual(2);
+    }
+  });
+
+  it('has every kind in it when the round is as long as that takes, and no longer', () => {
+    for (let seed = 0; seed < 100; seed += 1) {
+      const request = { ...REQUEST, seed, duration: 4_000 };
+      const duration = durationOfAll(request);
+      const kinds = (length: number): number =>
+        new Set(faultSchedule({ ...request, duration: length }).map(({ kind }) => kind)).size;
+      expect(kinds(duration)).toBe(REQUEST.kinds.length);
+      expect(kinds(duration - 1_000)).toBeLessThan(REQUEST.kinds.length);
     }
   });
 

@@ -74,6 +74,13 @@ export function faultSchedule({
   return faults;
 }
 
+/** The shortest round, in whole seconds from `duration` on, in which every kind of fault comes at least once. */
+export function durationOfAll(request: ScheduleRequest): number {
+  const planned = new Set(faultSchedule(request).map(({ kind }) => kind));
+  if (request.kinds.every((kind) => planned.has(kind))) return request.duration;
+  return durationOfAll({ ...request, duration: request.duration + 1_000 });
+}
+
 export function isProcessFault(kind: FaultKind): kind is ProcessFault {
   return (PROCESS_FAULTS as readonly string[]).includes(kind);
 }

@@ -1,4 +1,5 @@
 import type { Promises } from '../checker/promises';
+import type { Call } from '../history/history';
 import type { FaultKind, StoreFault } from '../schedule/fault-schedule';
 
 /** A strategy that is put under faults: where its store comes from, how it is broken, what must hold all the same. */
@@ -26,7 +27,14 @@ export interface OpenSubject {
   inject(kind: StoreFault, duration: number): Promise<void>;
   /** What is left in the store, though nobody holds and nobody waits: one line each. */
   residue(keys: readonly string[]): Promise<readonly string[]>;
-  /** What the holders did to data that only the lock protects, and should not have: one line each. */
-  damage?(): Promise<readonly string[]>;
+  /** What the holders did to data that only the lock protects, and should not have. */
+  damage?(calls: readonly Call[]): Promise<readonly Damage[]>;
   close(): Promise<void>;
+}
+
+/** Data that are not as the lock should have kept them. */
+export interface Damage {
+  readonly says: string;
+  /** Whose doing it is. */
+  readonly calls: readonly Call[];
 }

@@ -1,5 +1,7 @@
 import type { StrategyLease } from 'nestjs-distributed-lock';
 import type { DataSource } from 'typeorm';
+import type { Call } from '../history/history';
+import type { Damage } from './fault-subject';
 
 /** Lines that only the lock protects: each holder reads the last place and writes the next. */
 export const CREATE_LEDGER =
@@ -35,15 +37,41 @@ interface Line {
   readonly caller: unknown;
 }
 
-/** What was written by two at once has the same place; what an old holder wrote late has too low a token. */
-export async function damageOf(dataSource: DataSource): Promise<readonly string[]> {
+/**
+ * What was written by two at once has the same place; what an old holder wrote late has too low a token. Whose commit was
+ * answered has one line, and who never began one, because it was killed for example, has none.
+ */
+export async function damageOf(dataSource: DataSource, calls: readonly Call[]): Promise<readonly Damage[]> {
   const lines = await dataSource.query<Line[]>('SELECT * FROM fault_ledger ORDER BY lock_name, place, token');
+  return [...outOfPlace(lines, calls), ...wronglyKept(lines, calls)];
+}
+
+function outOfPlace(lines: readonly Line[], calls: readonly Call[]): Damage[] {
   return lines.flatMap((line, index) => {
     const before = lines[index - 1];
     if (before === undefined || before.lock_name !== line.lock_name) return [];
     const isNext =
       Number(line.place) === Number(before.place) + 1 && Number(line.token) > Number(before.token);
-    return isNext ? [] : [`these two lines were written at once: ${told(before)} and ${told(line)}`];
+    if (isNext) return [];
+    return [
+      {
+        says: `these two lines were written at once: ${told(before)} and ${told(line)}`,
+        calls: calls.filter(({ id }) => id === before.caller || id === line.caller),
+      },
+    ];
+  });
+}
+
+function wronglyKept(lines: readonly Line[], calls: readonly Call[]): Damage[] {
+  const counts = new Map<unknown, number>();
+  for (const { caller } of lines) counts.set(caller, (counts.get(caller) ?? 0) + 1);
+  return calls.flatMap((call) => {
+    const count = counts.get(call.id) ?? 0;
+    const least = call.isCommitted ? 1 : 0;
+    const most = call.endBegunAt === undefined ? 0 : 1;
+    if (count >= least && count <= most) return [];
+    const commit = call.isCommitted ? 'was committed' : most === 0 ? 'began no commit' : 'began one commit';
+    return [{ says: `${call.id} ${commit}, and ${count} lines of it are there`, calls: [call] }];
   });
 }
 

@@ -4,8 +4,9 @@ import { startMariadb } from '../../support/servers/mariadb-server';
 import { startPostgres } from '../../support/servers/postgres-server';
 import type { DatabaseServer } from '../../support/typeorm/lock-bench';
 import { openDataSource, prepareDatabase } from '../../support/typeorm/lock-data-source';
+import type { Call } from '../history/history';
 import type { StoreFault } from '../schedule/fault-schedule';
-import type { FaultSubject, OpenSubject } from './fault-subject';
+import type { Damage, FaultSubject, OpenSubject } from './fault-subject';
 import { CREATE_LEDGER, damageOf } from './ledger';
 
 /** What is asked of a database in its own words. */
@@ -135,8 +136,8 @@ class OpenDatabase implements OpenSubject {
     });
   }
 
-  damage(): Promise<readonly string[]> {
-    return this.connected(damageOf);
+  damage(calls: readonly Call[]): Promise<readonly Damage[]> {
+    return this.connected((dataSource) => damageOf(dataSource, calls));
   }
 
   close(): Promise<void> {

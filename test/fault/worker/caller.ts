@@ -109,7 +109,9 @@ export class Caller {
     const releasedAt = moment();
     recorder.call(call, { is: 'release', remaining: remainingOf(lease) }, releasedAt);
     // Where the lock is a transaction, its end begins with the commit.
-    if (done) await attempt(lease.transaction?.commit());
+    const isCommitted =
+      done && lease.transaction !== undefined && (await attempt(lease.transaction.commit()));
+    if (isCommitted) recorder.call(call, { is: 'committed' });
     await attempt(lease.release());
     recorder.call(call, { is: 'released' });
   }

@@ -17,7 +17,6 @@ const LEAVE_LIMIT = 20_000;
 /** The workers of a round: each has its own way to the servers, and may live several times. */
 export class Crew {
   private readonly posts = new Map<string, Post>();
-  private readonly expected: Promise<void>[] = [];
   private readonly complaints: string[] = [];
   private dismissed = false;
 
@@ -50,13 +49,6 @@ export class Crew {
     return this.post(name).proxies;
   }
 
-  /** Waits for this too before the round is over. */
-  expect(pending: Promise<void>): void {
-    // A failure is for whoever waits for it at the end.
-    pending.catch(() => undefined);
-    this.expected.push(pending);
-  }
-
   /** Shuts a worker down in the middle of its work. */
   async leave(name: string): Promise<void> {
     const worker = this.worker(name);
@@ -72,7 +64,6 @@ export class Crew {
 
   /** Nobody begins anything new. Resolves when every call is over and every process is gone. */
   async stop(limit: number): Promise<void> {
-    await Promise.all(this.expected);
     const workers = [...this.posts.values()].flatMap(({ worker }) => worker ?? []);
     workers.forEach((worker) => worker.tell('stop'));
     await Promise.all(workers.map((worker) => this.ends(worker, limit)));
