@@ -24,6 +24,8 @@ export interface NamedTest {
 const LOCK = 'libs/lock/src';
 const REDIS = `${LOCK}/strategies/redis`;
 const SCRIPTS = `${REDIS}/scripts`;
+const REDLOCK = `${LOCK}/strategies/redlock`;
+const TYPEORM = `${LOCK}/strategies/typeorm`;
 
 const ROUND = {
   file: 'test/fault/rounds/redis.fault.spec.ts',
@@ -262,6 +264,48 @@ export const MUTANTS: readonly Mutant[] = [
       title:
         'loses the lock at its deadline when Redis is away, and tells the holder before others may get it',
       because: /Waited \d+ ms in vain: lost\./,
+    },
+  },
+  {
+    name: 'takes one node of a quorum for a majority',
+    edits: [
+      {
+        file: `${REDLOCK}/ballot.ts`,
+        find: 'return Math.floor(electorate / 2) + 1;',
+        replace: 'return 1;',
+      },
+      // The package counts for itself: so it hears yes from everybody.
+      {
+        file: `${REDLOCK}/redlock-package.ts`,
+        find: 'else this.ballot.voteAgainst(this.node);\n      return reply;',
+        replace: 'else this.ballot.voteAgainst(this.node);\n      return 1;',
+      },
+    ],
+    caughtBy: {
+      file: 'test/fault/rounds/quorum.fault.spec.ts',
+      title: ROUND.title,
+      because: TWO_HOLDERS,
+    },
+  },
+  {
+    name: 'locks nothing in the database',
+    edits: [
+      {
+        file: `${TYPEORM}/postgres.dialect.ts`,
+        find: 'return `SELECT pg_advisory_xact_lock(${advisoryKey})`;',
+        replace: 'return `SELECT pg_advisory_xact_lock_shared(${advisoryKey})`;',
+      },
+      // The row of the lock table would keep the others out as well.
+      {
+        file: `${TYPEORM}/postgres.dialect.ts`,
+        find: "reservation === undefined ? takeRow(table, lock, '0')",
+        replace: 'reservation === undefined ? `SELECT ${nextToken(table)} AS token`',
+      },
+    ],
+    caughtBy: {
+      file: 'test/fault/rounds/typeorm-postgres.fault.spec.ts',
+      title: ROUND.title,
+      because: TWO_HOLDERS,
     },
   },
 ];
