@@ -52,8 +52,8 @@ export interface LockOptions<Result = unknown> {
    */
   readonly whenLost?: 'throw' | 'ignore';
   /**
-   * What to do when the store can't be reached: 'throw' a `LockUnavailableError`, or 'run' without the lock, with an
-   * event and a warning each time.
+   * What to do when the store can't be reached, or has not answered when `waitTime` ends: 'throw' a
+   * `LockUnavailableError`, or 'run' without the lock, with an event and a warning each time.
    *
    * @defaultValue 'throw'
    */
