@@ -99,6 +99,7 @@ function subjectOn(dialect: Dialect): FaultSubject {
 
 class OpenDatabase implements OpenSubject {
   readonly urls: readonly string[];
+  private restarts = 0;
 
   constructor(
     private readonly server: DatabaseServer,
@@ -111,8 +112,9 @@ class OpenDatabase implements OpenSubject {
     const { server } = this;
     switch (kind) {
       case 'restart-keep':
-        // Half of the restarts are crashes.
-        if (duration % 2 === 0) await server.kill();
+        // Every second restart is a crash, the first one among them.
+        this.restarts += 1;
+        if (this.restarts % 2 === 1) await server.kill();
         return server.restart();
       case 'freeze':
         server.pause();
