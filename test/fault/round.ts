@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { checkHistory } from './checker/check-history';
+import { AFTERMATH } from './checker/excuse';
 import type { Violation } from './checker/violation';
 import { FaultInjector } from './faults/fault-injector';
 import { type FaultRecord, type History, historyOf, settledAt } from './history/history';
@@ -15,7 +16,7 @@ import { Crew } from './worker/crew';
 export interface RoundRequest {
   readonly subject: FaultSubject;
   readonly seed: number;
-  /** Milliseconds in which faults happen; starting and ending come on top. */
+  /** Milliseconds in which faults happen; starting, a calm, and ending come on top. */
   readonly duration: number;
   /** Instead of all that the subject is put under. */
   readonly kinds?: readonly FaultKind[];
@@ -27,6 +28,9 @@ const KEYS: readonly [string, ...string[]] = ['stock:1', 'stock:2'];
 
 /** The process that takes each lock once when all faults are over. */
 const LAST = 'last';
+
+/** Milliseconds without a fault at the end of a round: whoever was hit must be able to go on, and nothing excuses it. */
+const CALM = AFTERMATH + 1_000;
 
 /** How long the calls that are under way at the end of a round may take: longer than any of them waits. */
 const END_LIMIT = 20_000;
@@ -97,7 +101,8 @@ async function runSchedule({
     try {
       const startedAt = performance.now();
       await injector.run(schedule, onFault);
-      await pause(duration - (performance.now() - startedAt));
+      const calm = schedule.length > 0 ? CALM : 0;
+      await pause(Math.max(calm, duration - (performance.now() - startedAt)));
       await crew.stop(END_LIMIT);
       if (subject.scope === 'shared') await crew.probe(LAST, store.urls, END_LIMIT);
     } finally {

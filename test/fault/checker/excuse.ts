@@ -2,7 +2,7 @@ import type { FaultRecord } from '../history/history';
 import type { Moment } from '../history/moment';
 
 /** Milliseconds after a fault in which its effects may still be felt: connections are made anew. */
-export const AFTERMATH = 3_000;
+export const AFTERMATH = 2_000;
 
 /** Whether a fault of these kinds hit one of the processes, or the store, in that time. */
 export function excused(...[faults, kinds, processes, from, to]: Parameters<typeof hitting>): boolean {
