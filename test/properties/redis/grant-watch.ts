@@ -13,6 +13,8 @@ export interface Granted {
  */
 export class GrantWatch {
   readonly all: Granted[] = [];
+  /** Those that an instance may still prolong. */
+  known: readonly Granted[] = [];
   private current: Granted | undefined;
   highest = 0;
 
@@ -34,6 +36,7 @@ export class GrantWatch {
     this.highest = grant.token + grant.seqs.length * Number(terms.split(':')[1]) - 1;
     this.current = grant;
     this.all.push(grant);
+    this.known = [...this.known, grant];
   }
 
   /**
@@ -52,7 +55,18 @@ export class GrantWatch {
     if (this.current !== undefined && now >= this.current.ends) this.current = undefined;
   }
 
-  /** The grant was given back, or taken away, or the server forgot it: nothing holds the lock any more. */
+  /**
+   * The server came back without its data, and those who ask are told so: the grant in force stays so until its holder
+   * can't believe in it any more, or for the time that they are kept waiting where that is shorter. Every other grant was
+   * given back or is over, which its instance knows.
+   */
+  restarted(quietUntil: number): void {
+    const { current } = this;
+    this.known = current === undefined ? [] : [current];
+    if (current !== undefined) this.current = { ...current, ends: Math.min(current.ends, quietUntil) };
+  }
+
+  /** The grant was given back, or taken away, or the server forgot it and nobody is told: it is promised nothing more. */
   over(): void {
     this.current = undefined;
   }
