@@ -57,7 +57,7 @@ export class GrantWatch {
 
   /**
    * The server came back without its data, and those who ask are told so: the grant in force stays so until its holder
-   * can't believe in it any more, or for the time that they are kept waiting where that is shorter. Every other grant was
+   * can't believe in it any more, or for the time that they are kept waiting where that is shorter. Every other one was
    * given back or is over, which its instance knows.
    */
   restarted(quietUntil: number): void {
@@ -66,7 +66,7 @@ export class GrantWatch {
     if (current !== undefined) this.current = { ...current, ends: Math.min(current.ends, quietUntil) };
   }
 
-  /** The grant was given back, or taken away, or the server forgot it and nobody is told: it is promised nothing more. */
+  /** The grant was given back, or taken away, or the server forgot it and nobody is told: nothing is promised. */
   over(): void {
     this.current = undefined;
   }
