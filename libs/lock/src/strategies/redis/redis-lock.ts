@@ -55,6 +55,9 @@ export interface RedisLockOptions {
    * - `'always'`: whenever Redis is younger than the lease. Closes that gap, and lets the first calls after every start of
    *   Redis wait, in tests and on a new server too.
    *
+   * The lease is that of the call that asks, for Redis has forgotten the holder's: lock a key with the same `ttl`
+   * everywhere, or a holder with a longer one, who is cut off for longer than the shorter one, is not waited for.
+   *
    * @defaultValue 'seen'
    */
   readonly afterRestart?: 'seen' | 'always';
