@@ -66,6 +66,17 @@ describe('the lock in memory', () => {
     await drained;
   });
 
+  it('parts two calls that each hold what the other waits for: the shorter wait ends, the other goes on', async () => {
+    const leases = [await locks.acquire(request('left')), await locks.acquire(request('right'))] as const;
+    const impatient = locks.acquire(request('right', { waitTime: 50 }));
+    const patient = locks.acquire(request('left', { waitTime: 20_000 }));
+    await expect(impatient).rejects.toBeInstanceOf(LockBusyError);
+    await leases[0].release();
+    await (await patient).release();
+    await leases[1].release();
+    expect((locks as unknown as { locks: Map<string, unknown> }).locks.size).toBe(0);
+  });
+
   it('lets one in when a lock is released by force twice at once', async () => {
     await locks.acquire(request('stock:1'));
     const waiting = [1, 2].map(() => locks.acquire(request('stock:1')));

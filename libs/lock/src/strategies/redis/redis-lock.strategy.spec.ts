@@ -167,6 +167,24 @@ describe('the lock in Redis', () => {
       await eventually('no residue', async () => (await redis.strlen(KEY)) === 16);
     });
 
+    it('parts two calls that each hold what the other waits for: the shorter wait ends, the other goes on', async () => {
+      const [a, b] = [await connected(), await connected()];
+      const leases = [
+        await a.acquire(request({ name: 'left' })),
+        await b.acquire(request({ name: 'right' })),
+      ] as const;
+      const impatient = a.acquire(request({ name: 'right', waitTime: 300 }));
+      const patient = b.acquire(request({ name: 'left' }));
+      await expect(impatient).rejects.toBeInstanceOf(LockBusyError);
+      await leases[0].release();
+      await (await patient).release();
+      await leases[1].release();
+      for (const name of ['left', 'right']) {
+        await eventually('no residue', async () => (await redis.strlen(`lock:{${name}}`)) === 16);
+        expect(await redis.zcard(`lock:{${name}}:queue`)).toBe(0);
+      }
+    });
+
     it('is busy when somebody holds the lock, and unavailable when Redis does not answer', async () => {
       const [a, b] = [await connected(), await connected()];
       const held = await a.acquire(request());

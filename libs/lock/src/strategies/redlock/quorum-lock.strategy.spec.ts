@@ -106,6 +106,19 @@ describe('quorumLock', () => {
       await lease.release();
     });
 
+    it('parts two calls that each hold what the other waits for: the shorter wait ends, the other goes on', async () => {
+      const [left, right] = [wish(), wish()];
+      const leases = [await lock.acquire(left), await other.acquire(right)] as const;
+      const impatient = outcome(lock.acquire({ ...right, waitTime: 300 }));
+      const patient = other.acquire({ ...left, waitTime: 20_000 });
+      expect(await impatient).toBe('LOCK_BUSY');
+      await leases[0].release();
+      await (await patient).release();
+      await leases[1].release();
+      await masters.untilFree(left.name);
+      await masters.untilFree(right.name);
+    });
+
     it('ends the wait at an abort, of those who ask and of those behind them, and gives them nothing later', async () => {
       const request = wish({ waitTime: 60_000 });
       const lease = await lock.acquire(request);
