@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis';
+import { TcpProxy } from '../../../../../test/fault/faults/tcp-proxy';
 import { eventually } from '../../../../../test/support/eventually';
 import { request, RedisLocks } from '../../../../../test/support/redis/redis-locks';
 import { startRedis, type RedisServer } from '../../../../../test/support/servers/redis-server';
@@ -422,6 +423,30 @@ describe('the lock in Redis', () => {
       await eventually('it was told to', async () =>
         /cmdstat_client\|kill:calls=[1-9]/.test(await redis.info('commandstats')),
       );
+    });
+
+    it('starts no work by a grant that arrives when its lease is over, and others have the lock', async () => {
+      const proxy = await TcpProxy.open(server);
+      const [near, far] = [await connected(), await connected({ url: `redis://127.0.0.1:${proxy.port}` })];
+      const held = await near.acquire(request());
+      let begun = false;
+      const waiting = far.acquire(request({ ttl: 300 })).finally(() => (begun = true));
+      await untilQueued(1);
+      proxy.fallSilent();
+      await held.release();
+      const seen = await near.inspect?.('stock:1');
+      expect(seen?.token).toBeGreaterThan(held.token ?? Infinity);
+      const next = await near.acquire(request());
+      proxy.speakAgain();
+      // Its answer comes behind the grant.
+      await far.inspect?.('stock:1');
+      expect(begun).toBe(false);
+      await next.release();
+      const late = await waiting;
+      expect(late.token).toBeGreaterThan(next.token ?? Infinity);
+      await late.release();
+      await locks.close();
+      await proxy.close();
     });
 
     it('loses the lock at its deadline when Redis is away, and tells the holder before others may get it', async () => {
