@@ -8,6 +8,24 @@ import { DistributedLockEntity } from './distributed-lock.entity.js';
 import { LockDatabase } from './lock-database.js';
 import { LockTablePurge } from './lock-table-purge.js';
 
+/** An hour less is what the session reads from then on, of a pool that has one connection. */
+const CLOCK_SET_BACK: Readonly<Record<string, readonly string[]>> = {
+  PostgreSQL: [
+    'CREATE SCHEMA an_hour_ago',
+    ...['clock_timestamp', 'statement_timestamp'].map(
+      (clock) =>
+        `CREATE FUNCTION an_hour_ago.${clock}() RETURNS timestamptz LANGUAGE sql AS $$ SELECT pg_catalog.${clock}() - interval '1 hour' $$`,
+    ),
+    'SET search_path = an_hour_ago, pg_catalog, public',
+  ],
+  MariaDB: ['SET timestamp = unix_timestamp() - 3600'],
+};
+
+const NO_TIME_OF_DAY = [
+  ...(['hrtime', 'nextTick', 'performance', 'queueMicrotask', 'setImmediate', 'clearImmediate'] as const),
+  ...(['setInterval', 'clearInterval', 'setTimeout', 'clearTimeout'] as const),
+];
+
 const resources = { stock: Stock, sku: { entity: Stock, by: 'sku' } };
 
 describe.each(DATABASES)('typeormLock on $database', ({ start, database }) => {
@@ -24,7 +42,10 @@ describe.each(DATABASES)('typeormLock on $database', ({ start, database }) => {
     ]);
   });
 
-  afterEach(() => bench.clear());
+  afterEach(async () => {
+    jest.useRealTimers();
+    await bench.clear();
+  });
 
   afterAll(() => bench.close());
 
@@ -79,6 +100,28 @@ describe.each(DATABASES)('typeormLock on $database', ({ start, database }) => {
       }
       expect(new Set(tokens).size).toBe(4);
       expect(tokens).toEqual([...tokens].sort((one, other) => Number(one) - Number(other)));
+    });
+  });
+
+  describe('a database whose clock is set back by an hour', () => {
+    it('keeps others out, and gives tokens above all that it gave before', async () => {
+      const dataSource = await bench.openDataSource({ poolSize: 1 });
+      const [before, after] = [bench.strategy(), bench.strategy({}, dataSource)];
+      const first = await before.acquire(wish('set-back'));
+      await first.transaction?.commit();
+      await first.release();
+      for (const statement of CLOCK_SET_BACK[database] ?? []) await dataSource.query(statement);
+      const second = await after.acquire(wish('set-back'));
+      expect(await outcome(before.acquire(wish('set-back', { waitTime: 0 })))).toBe('LOCK_BUSY');
+      await second.transaction?.commit();
+      await second.release();
+      const sql = "SELECT taken_at FROM distributed_lock WHERE name = 'set-back'";
+      const [row] = await bench.dataSource.query<{ taken_at: unknown }[]>(sql);
+      expect(Number(row?.taken_at)).toBeLessThan(Date.now() - 3_000_000);
+      const third = await after.acquire(wish('set-back'));
+      await third.release();
+      expect(second.token).toBeGreaterThan(first.token ?? Infinity);
+      expect(third.token).toBeGreaterThan(second.token ?? Infinity);
     });
   });
 
@@ -224,6 +267,24 @@ describe.each(DATABASES)('typeormLock on $database', ({ start, database }) => {
       expect(performance.now() - takenAt).toBeGreaterThanOrEqual(595);
       expect(second.token).toBeGreaterThan(lease.token ?? Infinity);
       await second.release();
+    });
+
+    it.each([
+      ['holder', 1],
+      ['holder', -1],
+      ['next', 1],
+      ['next', -1],
+    ])('lasts as long when the clock of the %s is wrong by %i h', async (who, hours) => {
+      const [holder, next] = [bench.strategy(), bench.strategy({}, await bench.openDataSource())];
+      const name = `wrong-clock-${who}-${hours}`;
+      if (who === 'holder') setClock(hours);
+      const takenAt = performance.now();
+      await (await holder.acquire(wish(name, { holdAtLeast: 600 }))).release();
+      setClock(who === 'next' ? hours : 0);
+      expect(await outcome(next.acquire(wish(name, { waitTime: 0 })))).toBe('LOCK_BUSY');
+      const lease = await next.acquire(wish(name));
+      expect(performance.now() - takenAt).toBeGreaterThanOrEqual(595);
+      await lease.release();
     });
 
     it('outlasts a holder that dies, or rolls back', async () => {
@@ -467,6 +528,14 @@ describe.each(DATABASES)('typeormLock on $database', ({ start, database }) => {
 
 async function releaseOf(acquiring: Promise<StrategyLease>): Promise<void> {
   await (await acquiring).release();
+}
+
+/** Sets what this process reads as the time of day, by hours: nothing else that tells time. */
+function setClock(hours: number): void {
+  jest.useRealTimers();
+  if (hours === 0) return;
+  const now = Date.now() + hours * 3_600_000;
+  jest.useFakeTimers({ now, advanceTimers: true, doNotFake: NO_TIME_OF_DAY });
 }
 
 async function takeOne(bench: LockBench): Promise<void> {
