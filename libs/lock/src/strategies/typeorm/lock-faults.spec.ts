@@ -1,8 +1,10 @@
+import { Arena } from 'nestjs-distributed-lock/testing';
 import type { DataSource } from 'typeorm';
 import { eventually } from '../../../../../test/support/eventually';
 import { DATABASES, LockBench, outcome, wish } from '../../../../../test/support/typeorm/lock-bench';
 import { Order, Stock } from '../../../../../test/support/typeorm/stock.entity';
 import type { StrategyLease } from '../../locking/lock-strategy.js';
+import { typeormLock } from './typeorm-lock.js';
 
 const resources = { stock: Stock };
 
@@ -99,6 +101,30 @@ describe.each(DATABASES)('faults under typeormLock on $database', ({ start, data
       await holder.release();
       expect(await dataSource.query('SELECT 1 AS one')).toHaveLength(1);
     });
+  });
+
+  it('gives the lock of a process that is killed to the next one at once, not when its ttl is over', async () => {
+    const arena = new Arena({
+      name: `typeormLock on ${database}`,
+      traits: { scope: 'shared', order: 'process', fencing: true },
+      create: () => typeormLock(),
+      worker: {
+        file: require.resolve('../../../../../test/contract/typeorm.worker'),
+        execArgv: ['--import', 'tsx'],
+        env: () => ({ LOCK_DATABASE_URL: bench.server.url }),
+      },
+    });
+    const [holder] = await arena.processContenders(1);
+    const grant = await holder.acquire('killed', { ttl: 60_000 });
+    const waiting = bench.strategy().acquire(wish('killed', { waitTime: 30_000 }));
+    await eventually('the next one waits', async () => (await waitingSessions()) > 0);
+    const killedAt = performance.now();
+    await holder.kill();
+    const lease = await waiting;
+    expect(performance.now() - killedAt).toBeLessThan(5_000);
+    expect(lease.token).toBeGreaterThan(grant.token ?? Infinity);
+    await lease.release();
+    await arena.close();
   });
 
   describe('the time of a lease', () => {
