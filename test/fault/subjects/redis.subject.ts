@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { eventually } from '../../support/eventually';
+import { openChannels } from '../../support/redis/open-channels';
 import { type RedisServer, startRedis } from '../../support/servers/redis-server';
 import type { StoreFault } from '../schedule/fault-schedule';
 import type { FaultSubject, OpenSubject } from './fault-subject';
@@ -109,11 +110,11 @@ export class OpenRedis implements OpenSubject {
   /** The state of a free lock is its counter, which lives for an hour: tokens go on from there. All else is residue. */
   async residue(keys: readonly string[]): Promise<readonly string[]> {
     const { admin } = this;
-    const subscribers = async (): Promise<number> => (await this.channels()).length;
-    await eventually('the inboxes of the dead are closed', async () => (await subscribers()) === 0).catch(
+    const channels = (): Promise<readonly string[]> => openChannels(admin, 'lock:*');
+    await eventually('the inboxes of the dead are closed', async () => (await channels()).length === 0).catch(
       () => undefined,
     );
-    const left = (await this.channels()).map((channel) => `the channel ${channel} still has a subscriber`);
+    const left = (await channels()).map((channel) => `the channel ${channel} still has a subscriber`);
     const known = new Set(keys.map((key) => `lock:{${key}}`));
     for (const key of await admin.keys('*')) {
       const state = known.has(key) ? await admin.get(key) : undefined;
@@ -138,13 +139,6 @@ export class OpenRedis implements OpenSubject {
   async close(): Promise<void> {
     this.disconnect();
     await this.server.stop();
-  }
-
-  private async channels(): Promise<string[]> {
-    return [
-      ...((await this.admin.call('PUBSUB', 'SHARDCHANNELS')) as string[]),
-      ...((await this.admin.call('PUBSUB', 'CHANNELS', 'lock:*')) as string[]),
-    ];
   }
 }
 

@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import { TcpProxy } from '../../../../../test/fault/faults/tcp-proxy';
 import { eventually } from '../../../../../test/support/eventually';
+import { openChannels } from '../../../../../test/support/redis/open-channels';
 import { request, RedisLocks } from '../../../../../test/support/redis/redis-locks';
 import { startRedis, type RedisServer } from '../../../../../test/support/servers/redis-server';
 import {
@@ -342,7 +343,7 @@ describe('the lock in Redis', () => {
       await fault();
       await eventually('all are queued again', async () => (await redis.zcard(QUEUE).catch(() => 0)) === 12);
       await eventually('all inboxes are heard', async () => {
-        const inboxes = (await redis.pubsub('SHARDCHANNELS', 'lock:inbox:*')) as string[];
+        const inboxes = await openChannels(redis, 'lock:inbox:*');
         return inboxes.length === 3;
       });
       await eventually('the holder can extend', () =>

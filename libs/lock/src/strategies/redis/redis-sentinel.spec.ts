@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import { eventually } from '../../../../../test/support/eventually';
+import { openChannels } from '../../../../../test/support/redis/open-channels';
 import { startSentinels, type SentinelTrio } from '../../../../../test/support/servers/redis-sentinel';
 import { LockUnavailableError } from '../../locking/lock-error.js';
 import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
@@ -58,9 +59,7 @@ describe('the lock behind Sentinel', () => {
     }
     await servers.failOver();
     await eventually('all are heard by the new master', () =>
-      onMaster(
-        async (master) => ((await master.pubsub('SHARDCHANNELS', 'lock:inbox:*')) as string[]).length === 3,
-      ),
+      onMaster(async (master) => (await openChannels(master, 'lock:inbox:*')).length === 3),
     );
     await eventually('all are queued', () => onMaster(async (master) => (await master.zcard(QUEUE)) === 50));
     await eventually('the holder can extend', () =>
