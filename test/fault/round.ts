@@ -60,7 +60,8 @@ export async function runRound(request: RoundRequest): Promise<RoundReport> {
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);
     throw new Error(
-      `${subject.name}, seed ${seed}: the round came to no end: ${said}\n\n${printSchedule(schedule)}`,
+      `${subject.name}, seed ${seed}: the round came to no end: ${said}\n\n${printSchedule(schedule)}\n\n` +
+        `What the processes said is in ${historyFile}.`,
       { cause: error },
     );
   } finally {
@@ -112,7 +113,7 @@ async function runSchedule({
     const history = historyOf(readEvents(historyFile), [...injector.records, ...stalls.records], moment());
     const violations = [
       ...checkHistory(history, subject.promises),
-      ...unserved(history),
+      ...(subject.scope === 'shared' ? unserved(history) : []),
       ...(await leftovers(store, crew, history)),
     ];
     return new RoundReport({ subject: subject.name, seed, schedule, history, historyFile, violations });
@@ -122,16 +123,20 @@ async function runSchedule({
 }
 
 /** When all faults are over the locks are there again: whoever comes last gets each of them. */
-function unserved({ calls }: History): Violation[] {
-  return calls
-    .filter(({ process, claims }) => process === LAST && claims.length === 0)
-    .map((call) => ({
-      broken: 'progress',
-      says: `${call.id} could not have "${call.key}", though all faults were over`,
-      calls: [call],
-      from: call.invokedAt,
-      to: settledAt(call) ?? call.invokedAt,
-    }));
+function unserved({ calls, endedAt }: History): Violation[] {
+  return KEYS.flatMap((key) => {
+    const call = calls.find((one) => one.process === LAST && one.key === key);
+    if (call !== undefined && call.claims.length > 0) return [];
+    return [
+      {
+        broken: 'progress',
+        says: `"${key}" could not be had, though all faults were over`,
+        calls: call === undefined ? [] : [call],
+        from: call?.invokedAt ?? endedAt,
+        to: call === undefined ? endedAt : (settledAt(call) ?? endedAt),
+      },
+    ];
+  });
 }
 
 async function leftovers(store: OpenSubject, crew: Crew, history: History): Promise<Violation[]> {
