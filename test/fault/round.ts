@@ -1,13 +1,14 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { checkHistory } from './checker/check-history';
-import { AFTERMATH } from './checker/excuse';
 import type { Violation } from './checker/violation';
 import { FaultInjector } from './faults/fault-injector';
 import { type FaultRecord, type History, historyOf, settledAt } from './history/history';
 import type { LockEvent } from './history/lock-event';
 import { moment } from './history/moment';
+import { watchForStalls } from './history/watch-for-stalls';
 import { RoundReport } from './round-report';
 import { type FaultKind, faultSchedule, type PlannedFault, printSchedule } from './schedule/fault-schedule';
 import type { Damage, FaultSubject, OpenSubject } from './subjects/fault-subject';
@@ -29,8 +30,11 @@ const KEYS: readonly [string, ...string[]] = ['stock:1', 'stock:2'];
 /** The process that takes each lock once when all faults are over. */
 const LAST = 'last';
 
-/** Milliseconds without a fault at the end of a round: whoever was hit must be able to go on, and nothing excuses it. */
-const CALM = AFTERMATH + 1_000;
+/**
+ * Milliseconds without a fault at the end of a round, after what a fault may still excuse: whoever was hit must be able
+ * to go on.
+ */
+const CALM = 1_000;
 
 /** How long the calls that are under way at the end of a round may take: longer than any of them waits. */
 const END_LIMIT = 20_000;
@@ -39,7 +43,8 @@ const END_LIMIT = 20_000;
  * Lets several processes take locks while faults hit them and their store, and checks what they say about it. What they
  * said stays in a file when it is wrong.
  *
- * @throws {Error} the round came to no end: with the seed and the faults, for that may be the lock's fault too.
+ * @throws {Error} the round came to no end, or could not be judged: with the seed and the faults, for that may be the
+ *   lock's fault too.
  */
 export async function runRound(request: RoundRequest): Promise<RoundReport> {
   const { subject, seed } = request;
@@ -60,7 +65,7 @@ export async function runRound(request: RoundRequest): Promise<RoundReport> {
   } catch (error) {
     const said = error instanceof Error ? error.message : String(error);
     throw new Error(
-      `${subject.name}, seed ${seed}: the round came to no end: ${said}\n\n${printSchedule(schedule)}\n\n` +
+      `${subject.name}, seed ${seed}: the round came to no end, or could not be judged: ${said}\n\n${printSchedule(schedule)}\n\n` +
         `What the processes said is in ${historyFile}.`,
       { cause: error },
     );
@@ -97,20 +102,21 @@ async function runSchedule({
       names,
       store.urls,
     );
-    const stalls = new StallWatch();
+    const stalls: FaultRecord[] = [];
+    const unwatch = watchForStalls((from) => stalls.push({ kind: 'stall', from, until: moment() }));
     const injector = new FaultInjector(crew, store, seed);
     try {
       const startedAt = performance.now();
       await injector.run(schedule, onFault);
-      const calm = schedule.length > 0 ? CALM : 0;
+      const calm = schedule.length > 0 ? subject.promises.aftermath + CALM : 0;
       await pause(Math.max(calm, duration - (performance.now() - startedAt)));
       await crew.stop(END_LIMIT);
       if (subject.scope === 'shared') await crew.probe(LAST, store.urls, END_LIMIT);
     } finally {
       await crew.dismiss();
-      stalls.stop();
+      unwatch();
     }
-    const history = historyOf(readEvents(historyFile), [...injector.records, ...stalls.records], moment());
+    const history = historyOf(readEvents(historyFile), [...injector.records, ...stalls], moment());
     const violations = [
       ...checkHistory(history, subject.promises),
       ...(subject.scope === 'shared' ? unserved(history) : []),
@@ -159,28 +165,4 @@ function readEvents(file: string): LockEvent[] {
     .split('\n')
     .filter((line) => line.endsWith('}'))
     .map((line) => JSON.parse(line) as LockEvent);
-}
-
-const STALL_CHECK = 50;
-const STALL = 200;
-
-/** Notices when this process, through which the workers reach their store, stood still. */
-class StallWatch {
-  readonly records: FaultRecord[] = [];
-  private last = moment();
-  private readonly timer = setInterval(() => {
-    const now = moment();
-    if (now - this.last > (STALL_CHECK + STALL) * 1_000) {
-      this.records.push({ kind: 'stall', from: this.last, until: now });
-    }
-    this.last = now;
-  }, STALL_CHECK);
-
-  stop(): void {
-    clearInterval(this.timer);
-  }
-}
-
-function pause(duration: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.max(0, duration)));
 }

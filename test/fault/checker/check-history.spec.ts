@@ -8,6 +8,8 @@ const PROMISES: Promises = {
   fencing: true,
   deadHolder: 'keeps its lease',
   patience: 3_000,
+  aftermath: 2_000,
+  answer: 1_000,
   excuses: {
     exclusion: [],
     orderWhileWaiting: ['stop', 'stall'],
@@ -135,6 +137,13 @@ describe('the checker', () => {
       expect(broken({ excuses, order: 'none', patience: 20_000 })).toEqual(['exclusion']);
     });
 
+    it('rejects two holders when the fault hit the second while the first held', () => {
+      told.invoke('w1', 0).grant(1, 10).hold(800, 900).release(1_600);
+      told.fault('cut', 500, 501, 'w2');
+      told.invoke('w2', 400).grant(1_500, 11).release(1_510);
+      expect(broken({ excuses, order: 'none' })).toEqual(['exclusion']);
+    });
+
     it('rejects two holders when the first has renewed its lease after the fault', () => {
       told.fault('failover', 2, 3);
       told.invoke('w1', 0).grant(1, 10).hold(1_100, 900).release(1_999);
@@ -192,14 +201,14 @@ describe('the checker', () => {
     it('accepts the token of a grant that was read long after a fault which excuses its holder, and no lower one', () => {
       const excuses = { ...PROMISES.excuses, exclusion: ['restart-keep'] };
       told.invoke('w0', 0).grant(1, 8).release(2);
-      told.invoke('w1', 5).arrive(6).grant(1_000, 9).lose(1_003).release(1_004, 0);
+      told.invoke('w1', 5).arrive(6).grant(1_000, 9, 5).lose(1_003).release(1_004, 0);
       told.fault('restart-keep', 10, 200);
       told.invoke('w2', 500).grant(501, 10).release(510);
       expect(broken({ excuses, order: 'none' })).toEqual([]);
       expect(broken({ order: 'none' })).toEqual(['tokens']);
       told = new ToldHistory();
       told.invoke('w0', 0).grant(1, 8).release(2);
-      told.invoke('w1', 5).arrive(6).grant(1_000, 7).lose(1_003).release(1_004, 0);
+      told.invoke('w1', 5).arrive(6).grant(1_000, 7, 5).lose(1_003).release(1_004, 0);
       told.fault('restart-keep', 10, 200);
       expect(broken({ excuses })).toEqual(['tokens']);
     });
@@ -210,6 +219,14 @@ describe('the checker', () => {
       told.fault('failover', 25, 80);
       told.invoke('w2', 15).arrive(16).grant(100, 5).release(110);
       expect(broken({ excuses })).toEqual(['tokens']);
+    });
+
+    it('rejects an old token of a grant that is new, however long ago the fault was', () => {
+      const excuses = { ...PROMISES.excuses, exclusion: ['failover'] };
+      told.fault('failover', 10, 900);
+      told.invoke('w2', 950).grant(1_000, 100).release(1_010);
+      told.invoke('w1', 0).grant(4_000, 3).release(4_010);
+      expect(broken({ excuses, order: 'none', patience: 10_000 })).toEqual(['tokens']);
     });
 
     it('rejects a token of a strategy that has none', () => {
@@ -315,17 +332,17 @@ describe('the checker', () => {
 
     it('rejects that a wait is over long after its time', () => {
       told.invoke('w2', 0).grant(0, 1, 'for ever').release(9_000, 'for ever');
-      told.invoke('w1', 1, { waitTime: 200 }).reject(3_300);
+      told.invoke('w1', 1, { waitTime: 200 }).reject(5_300);
       expect(broken()).toEqual(['progress']);
       told = new ToldHistory();
       told.invoke('w2', 0).grant(0, 1, 'for ever').release(9_000, 'for ever');
-      told.invoke('w1', 1, { waitTime: 200 }).reject(3_100);
+      told.invoke('w1', 1, { waitTime: 200 }).reject(5_100);
       expect(broken()).toEqual([]);
     });
 
     it('rejects that an abort is heard long after it', () => {
       told.invoke('w2', 0).grant(0, 1, 'for ever').release(9_000, 'for ever');
-      told.invoke('w1', 100).abort(500).reject(3_600, 'ABORTED');
+      told.invoke('w1', 100).abort(500).reject(5_600, 'ABORTED');
       expect(broken()).toEqual(['progress']);
     });
 
@@ -396,6 +413,12 @@ describe('the checker', () => {
       expect(broken()).toEqual(['renewal']);
     });
 
+    it('does not excuse a loss by what was over before the lease was last renewed', () => {
+      told.fault('cut', 100, 101, 'w1');
+      told.invoke('w1', 2_000).grant(2_001, 10).hold(4_900, 500).lose(5_400).release(5_410, 0);
+      expect(broken()).toEqual(['renewal']);
+    });
+
     it('accepts it when its process or the store was hit, or just had been', () => {
       told.invoke('w1', 8_000).grant(8_001, 10).lose(9_000).release(9_010, 0);
       told.stall('w1', 8_300, 8_900);
@@ -437,7 +460,9 @@ describe('the checker', () => {
       told.invoke('w1', 0, { waitTime: 20 }).reject(21, 'LOCK_UNAVAILABLE');
       expect(broken()).toEqual([]);
       told.invoke('w1', 100, { waitTime: 50 }).reject(121, 'LOCK_UNAVAILABLE');
-      told.invoke('w1', 200, { waitTime: 0 }).reject(221, 'LOCK_UNAVAILABLE');
+      told.invoke('w1', 200, { waitTime: 0 }).reject(1_199, 'LOCK_UNAVAILABLE');
+      expect(broken()).toEqual(['refusals']);
+      told.invoke('w1', 200, { waitTime: 0 }).reject(900, 'LOCK_UNAVAILABLE');
       told.invoke('w1', 300, { waitTime: 1_000 }).reject(1_300, 'LOCK_UNAVAILABLE');
       expect(broken()).toEqual(['refusals', 'refusals', 'refusals']);
     });
@@ -451,6 +476,14 @@ describe('the checker', () => {
       told.invoke('w1', 0).reject(10, 'LOCK_SHUTDOWN');
       told.invoke('w2', 20).abort(25).reject(30, 'ABORTED');
       expect(broken()).toEqual([]);
+    });
+
+    it('does not excuse a refusal by what was over long before it, or disturbed nobody', () => {
+      told.fault('cut', 1_000, 1_001, 'w1');
+      told.invoke('w1', 900).reject(4_900, 'LOCK_UNAVAILABLE');
+      told.fault('script-flush', 7_000, 7_001);
+      told.invoke('w1', 7_010).reject(7_020, 'LOCK_UNAVAILABLE');
+      expect(broken({ patience: 10_000 })).toEqual(['refusals', 'refusals']);
     });
 
     it('rejects an error that is none of the lock', () => {

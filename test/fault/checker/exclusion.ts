@@ -1,4 +1,4 @@
-import { type Call, type History, holdOf } from '../history/history';
+import { type Call, type History, holdOf, inForceSince } from '../history/history';
 import type { Moment } from '../history/moment';
 import { excused } from './excuse';
 import type { Promises } from './promises';
@@ -22,9 +22,10 @@ export function checkExclusion({ calls, faults }: History, promises: Promises): 
   for (const hold of holdsOf(calls, deadHolder)) {
     inside = inside.filter(({ to }) => to > hold.from);
     for (const earlier of inside) {
-      const processes = [earlier.call.process, hold.call.process];
-      const since = Math.min(inForceSince(earlier.call, hold.from), inForceSince(hold.call, hold.from));
-      if (excused(faults, excuses.exclusion, processes, since, hold.from)) continue;
+      const isExcused = [earlier.call, hold.call].some((call) =>
+        excused(faults, excuses.exclusion, call.process, inForceSince(call, hold.from), hold.from),
+      );
+      if (isExcused) continue;
       violations.push({
         broken: 'exclusion',
         says: `${hold.call.id} holds "${hold.call.key}" while it is still ${earlier.call.id}'s`,
@@ -36,15 +37,6 @@ export function checkExclusion({ calls, faults }: History, promises: Promises): 
     inside.push(hold);
   }
   return violations;
-}
-
-/**
- * The earliest moment at which the lease that a holder relies on may have been given or renewed: what happened before
- * can't have ended it. (It may be long before the holder reads of it: its connection may have ended meanwhile.)
- */
-function inForceSince({ claims, invokedAt, longestLease }: Call, at: Moment): Moment {
-  const until = Math.max(...claims.filter((claim) => claim.at <= at).map((claim) => claim.until));
-  return until === Infinity ? invokedAt : Math.max(invokedAt, until - longestLease);
 }
 
 function holdsOf(calls: readonly Call[], deadHolder: Promises['deadHolder']): Hold[] {

@@ -1,27 +1,34 @@
 import type { FaultRecord } from '../history/history';
 import type { Moment } from '../history/moment';
 
-/** Milliseconds after a fault in which its effects may still be felt: connections are made anew. */
-export const AFTERMATH = 2_000;
-
-/** Whether a fault of these kinds hit one of the processes, or the store, in that time. */
-export function excused(...[faults, kinds, processes, from, to]: Parameters<typeof hitting>): boolean {
-  return hitting(faults, kinds, processes, from, to).length > 0;
+/** Whether a fault of these kinds hit the process, or the store, in that time. */
+export function excused(
+  faults: readonly FaultRecord[],
+  kinds: readonly string[],
+  process: string,
+  from: Moment,
+  to: Moment,
+): boolean {
+  return hitting(faults, kinds, process, from, to).length > 0;
 }
 
-/** The faults of these kinds that hit one of the processes, or the store, in that time; the first is the earliest. */
+/** The faults of these kinds that hit the process, or the store, in that time; the first is the earliest. */
 export function hitting(
   faults: readonly FaultRecord[],
   kinds: readonly string[],
-  processes: readonly string[],
+  process: string,
   from: Moment,
   to: Moment,
 ): readonly FaultRecord[] {
   return faults.filter(
-    (fault) =>
-      kinds.includes(fault.kind) &&
-      (fault.target === undefined || processes.includes(fault.target)) &&
-      fault.from <= to &&
-      fault.until >= from,
+    ({ kind, target, from: begins, until }) =>
+      kinds.includes(kind) && (target === undefined || target === process) && begins <= to && until >= from,
   );
 }
+
+/** Every kind of fault that there was, but for those that cost nobody a lock or an answer. */
+export function disturbing(faults: readonly FaultRecord[]): readonly string[] {
+  return [...new Set(faults.map(({ kind }) => kind))].filter((kind) => !HARMLESS.includes(kind));
+}
+
+const HARMLESS: readonly string[] = ['script-flush', 'move-slot'];

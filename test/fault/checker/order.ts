@@ -32,8 +32,8 @@ export function checkOrder({ calls, faults }: History, promises: Promises): Viol
       const { process, invokedAt } = overtaken;
       const arrivedAt = overtaken.arrivedAt ?? invokedAt + ARRIVAL;
       const isExcused =
-        excused(faults, excuses.orderWhileWaiting, [process], invokedAt, at) ||
-        excused(faults, excuses.orderWhileArriving, [process], invokedAt, arrivedAt);
+        excused(faults, excuses.orderWhileWaiting, process, invokedAt, at) ||
+        excused(faults, excuses.orderWhileArriving, process, invokedAt, arrivedAt);
       if (isExcused && !isForgotten(overtaken, call, excuses.longest)) continue;
       violations.push({
         broken: 'order',

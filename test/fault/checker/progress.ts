@@ -3,6 +3,9 @@ import { milliseconds, type Moment } from '../history/moment';
 import type { Promises } from './promises';
 import type { Violation } from './violation';
 
+/** Milliseconds by which a call may hear late of the end of its wait: a measure of a busy machine, not of a lock. */
+const LATEST = 5_000;
+
 interface Span {
   readonly from: Moment;
   readonly to: Moment;
@@ -16,7 +19,7 @@ interface Span {
 export function checkProgress(history: History, promises: Promises): Violation[] {
   const suspicious = history.calls.filter((call) => {
     const until = settledAt(call);
-    return until === undefined || until - call.invokedAt > milliseconds(promises.patience);
+    return until === undefined || until - call.invokedAt > milliseconds(Math.min(LATEST, promises.patience));
   });
   if (suspicious.length === 0) return [];
   const held = history.calls.flatMap((call) => {
@@ -27,21 +30,16 @@ export function checkProgress(history: History, promises: Promises): Violation[]
     const standstill = history.faults
       .filter(({ target }) => target === undefined || target === call.process)
       .map(({ from, until }) => ({ from, to: until }));
-    return overdue(call, standstill, history, promises) ?? idle(call, held, standstill, history, promises);
+    return overdue(call, standstill, history) ?? idle(call, held, standstill, history, promises);
   });
 }
 
-function overdue(
-  call: Call,
-  standstill: readonly Span[],
-  { endedAt }: History,
-  { patience }: Promises,
-): Violation[] | undefined {
+function overdue(call: Call, standstill: readonly Span[], { endedAt }: History): Violation[] | undefined {
   const until = settledAt(call) ?? endedAt;
   const due = Math.min(call.waitEndsAt, call.abortedAt ?? Infinity);
   const isOpen = settledAt(call) === undefined;
   const late = uncovered({ from: due, to: until }, standstill);
-  if (!isOpen && late <= milliseconds(patience)) return undefined;
+  if (!isOpen && late <= milliseconds(LATEST)) return undefined;
   const says = isOpen
     ? `${call.id} waits for "${call.key}" for ever`
     : `${call.id} heard of the end of its wait for "${call.key}" ${Math.round(late / 1_000)} ms late`;

@@ -6,11 +6,14 @@ export interface Promises {
   readonly fencing: boolean;
   readonly deadHolder: DeadHolder;
   /**
-   * Milliseconds: how much later than at the end of its wait time a call may hear so, and how long a lock may lie free
-   * though somebody waits. Not a measure of speed: generous, and still far below the wait times of a round, so that a
+   * Milliseconds: how long a lock may lie free though somebody waits. Not a measure of speed: generous, and still far below the wait times of a round, so that a
    * waiter who is only saved by its time-out is found.
    */
   readonly patience: number;
+  /** Milliseconds after a fault in which the store may still be called unavailable, and a lease be lost. */
+  readonly aftermath: number;
+  /** Milliseconds after which a call that only tries is told that the store gave no answer. */
+  readonly answer: number;
   readonly excuses: Excuses;
 }
 

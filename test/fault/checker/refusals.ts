@@ -1,35 +1,43 @@
 import type { Call, History } from '../history/history';
 import { milliseconds } from '../history/moment';
-import { AFTERMATH, excused } from './excuse';
+import { disturbing, excused } from './excuse';
 import type { Promises } from './promises';
 import type { Violation } from './violation';
 
 /** Milliseconds by which a timer may be early: it counts whole ones. */
 const EARLY = 5;
 
-/** Milliseconds: a store that is well answers within them, on a machine under load too. */
-const ANSWER = 1_000;
+/** Milliseconds: who waits for less may not have been answered by a store that is well. */
+const SHORT = 1_000;
+
+/** Milliseconds: an answer that a fault held up is given up after them at the latest. */
+const LONGEST_ANSWER = 1_000;
 
 /**
  * Who is refused is told the truth: busy when its wait time is over and not before, unavailable when a fault kept it from
- * the store, or a wait was over that was too short for an answer, shut down when its process was leaving, and its own
- * reason when it gave up by itself. Anything else is a bug that a caller would have to live with.
+ * the store, or a short wait was over without an answer, shut down when its process was leaving, and its own reason when
+ * it gave up by itself. Anything else is a bug that a caller would have to live with.
  */
-export function checkRefusals({ calls, faults }: History, _: Promises): Violation[] {
-  const kinds = [...new Set(faults.map(({ kind }) => kind))];
+export function checkRefusals({ calls, faults }: History, { aftermath, answer }: Promises): Violation[] {
+  const kinds = disturbing(faults);
   const isTrue = ({ rejected, process, invokedAt, waitEndsAt, abortedAt }: Call): boolean => {
     switch (rejected?.code) {
       case undefined:
         return true;
       case 'LOCK_BUSY':
         return rejected.at >= waitEndsAt - milliseconds(EARLY);
-      case 'LOCK_UNAVAILABLE':
+      case 'LOCK_UNAVAILABLE': {
+        const since =
+          Math.max(invokedAt, rejected.at - milliseconds(LONGEST_ANSWER)) - milliseconds(aftermath);
+        const wait = waitEndsAt - invokedAt;
+        const limit = wait === 0 ? milliseconds(answer) : wait;
         return (
-          excused(faults, kinds, [process], invokedAt - milliseconds(AFTERMATH), rejected.at) ||
-          (isShort(waitEndsAt - invokedAt) && rejected.at >= waitEndsAt - milliseconds(EARLY))
+          excused(faults, kinds, process, since, rejected.at) ||
+          (wait < milliseconds(SHORT) && rejected.at >= invokedAt + limit - milliseconds(EARLY))
         );
+      }
       case 'LOCK_SHUTDOWN':
-        return excused(faults, ['leave'], [process], invokedAt, rejected.at);
+        return excused(faults, ['leave'], process, invokedAt, rejected.at);
       case 'ABORTED':
         return abortedAt !== undefined;
       default:
@@ -42,8 +50,4 @@ export function checkRefusals({ calls, faults }: History, _: Promises): Violatio
     const says = `${call.id} was refused "${call.key}" with ${code}, for which there was no reason`;
     return [{ broken: 'refusals', says, calls: [call], from: call.invokedAt, to: at }];
   });
-}
-
-function isShort(wait: number): boolean {
-  return wait > 0 && wait < milliseconds(ANSWER);
 }

@@ -1,4 +1,4 @@
-import { type Call, type FaultRecord, type History, holdOf } from '../history/history';
+import { type Call, type FaultRecord, type History, holdOf, inForceSince } from '../history/history';
 import type { Moment } from '../history/moment';
 import { hitting } from './excuse';
 import type { Promises } from './promises';
@@ -43,8 +43,9 @@ function fallingTokens(
     const hold = holdOf(call, deadHolder);
     const { token, invokedAt, process } = call;
     if (hold === undefined || token === undefined) return [];
-    const [hit] = hitting(faults, excuses.exclusion, [process], invokedAt, hold.from);
-    const since = hit === undefined ? hold.from : Math.min(hold.from, Math.max(invokedAt, hit.from));
+    const [hit] = hitting(faults, excuses.exclusion, process, invokedAt, hold.from);
+    const since =
+      hit === undefined ? hold.from : Math.min(hold.from, Math.max(hit.from, inForceSince(call, hold.from)));
     return [{ call, token, since, to: hold.to }];
   });
   const begun = [...holds].sort((one, other) => one.since - other.since);

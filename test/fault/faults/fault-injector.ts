@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { FaultRecord } from '../history/history';
 import { moment } from '../history/moment';
 import { isProcessFault, type PlannedFault } from '../schedule/fault-schedule';
@@ -75,8 +76,4 @@ export class FaultInjector {
         return crew.proxies(target).forEach((proxy) => proxy.cut());
     }
   }
-}
-
-function pause(duration: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.max(0, duration)));
 }

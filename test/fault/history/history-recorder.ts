@@ -35,6 +35,7 @@ export class HistoryRecorder {
   }
 
   private write(event: LockEvent): void {
-    writeSync(this.file, `${JSON.stringify(event)}\n`);
+    // A line that a SIGKILL cuts off is not the beginning of somebody else's.
+    writeSync(this.file, `\n${JSON.stringify(event)}`);
   }
 }

@@ -21,7 +21,7 @@ export interface Call {
   readonly invokedAt: Moment;
   /** When its wait time ends; Infinity when it never does. */
   readonly waitEndsAt: Moment;
-  /** The longest lease that it asked for, in microseconds. */
+  /** The longest lease that it asked for, in microseconds. (With `bypass` it may be served by a longer one of another.) */
   readonly longestLease: number;
   readonly arrivedAt?: Moment;
   readonly abortedAt?: Moment;
@@ -36,7 +36,7 @@ export interface Call {
   readonly endBegunAt?: Moment;
   readonly isCommitted: boolean;
   readonly lostAt?: Moment;
-  /** When its lease was first seen to be over before it was given back, whether its holder had heard of it or not. */
+  /** When its lease was first seen to be over, whether its holder had heard of it or not. */
   readonly lapsedAt?: Moment;
   /** When the end of its process was begun, if the call was not over by then. */
   readonly killedAt?: Moment;
@@ -104,6 +104,15 @@ export function holdOf(
     from: first.at,
     to: isNoticed ? Math.min(last.until, Math.max(last.at, call.killedAt)) : last.until,
   };
+}
+
+/**
+ * The earliest moment at which the lease that a holder relies on may have been given or renewed: what happened before
+ * can't have ended it. (It may be long before the holder reads of it: its connection may have ended meanwhile.)
+ */
+export function inForceSince({ claims, invokedAt, longestLease }: Call, at: Moment): Moment {
+  const until = Math.max(...claims.filter((claim) => claim.at <= at).map((claim) => claim.until));
+  return until === Infinity ? invokedAt : Math.max(invokedAt, until - longestLease);
 }
 
 /** Whether a store keeps the lock of a killed process until its lease ends, or notices that it is gone. */

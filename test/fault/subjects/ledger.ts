@@ -39,7 +39,8 @@ interface Line {
 
 /**
  * What was written by two at once has the same place; what an old holder wrote late has too low a token. Whose commit was
- * answered has one line, and who never began one, because it was killed for example, has none.
+ * answered has one line, and who never began one, because it was killed for example, or had heard that it had lost the
+ * lock, has none.
  */
 export async function damageOf(dataSource: DataSource, calls: readonly Call[]): Promise<readonly Damage[]> {
   const lines = await dataSource.query<Line[]>('SELECT * FROM fault_ledger ORDER BY lock_name, place, token');
@@ -49,7 +50,16 @@ export async function damageOf(dataSource: DataSource, calls: readonly Call[]): 
 function outOfPlace(lines: readonly Line[], calls: readonly Call[]): Damage[] {
   return lines.flatMap((line, index) => {
     const before = lines[index - 1];
-    if (before === undefined || before.lock_name !== line.lock_name) return [];
+    if (before === undefined || before.lock_name !== line.lock_name) {
+      return Number(line.place) === 1
+        ? []
+        : [
+            {
+              says: `there is no place before ${told(line)}`,
+              calls: calls.filter(({ id }) => id === line.caller),
+            },
+          ];
+    }
     const isNext =
       Number(line.place) === Number(before.place) + 1 && Number(line.token) > Number(before.token);
     if (isNext) return [];
@@ -68,7 +78,8 @@ function wronglyKept(lines: readonly Line[], calls: readonly Call[]): Damage[] {
   return calls.flatMap((call) => {
     const count = counts.get(call.id) ?? 0;
     const least = call.isCommitted ? 1 : 0;
-    const most = call.endBegunAt === undefined ? 0 : 1;
+    const { endBegunAt, lostAt = Infinity } = call;
+    const most = endBegunAt === undefined || lostAt < endBegunAt ? 0 : 1;
     if (count >= least && count <= most) return [];
     const commit = call.isCommitted ? 'was committed' : most === 0 ? 'began no commit' : 'began one commit';
     return [{ says: `${call.id} ${commit}, and ${count} lines of it are there`, calls: [call] }];

@@ -14,6 +14,8 @@ export const memorySubject: FaultSubject = {
     fencing: true,
     deadHolder: 'keeps its lease',
     patience: 10_000,
+    aftermath: 2_000,
+    answer: 1_000,
     excuses: { exclusion: [], orderWhileWaiting: [], orderWhileArriving: [], longest: 4_000 },
   },
   open: async () => ({

@@ -20,6 +20,9 @@ const quorumOf = (nodes: number): FaultSubject => ({
     fencing: false,
     deadHolder: 'keeps its lease',
     patience: 10_000,
+    // A node that was seen to restart has no vote for the time of a lease.
+    aftermath: 3_500,
+    answer: 250,
     // A node that forgot a lock gives it to the next, unless who asks saw it restart.
     excuses: {
       exclusion: ['restart-empty'],

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { eventually } from '../../support/eventually';
 import { openChannels } from '../../support/redis/open-channels';
@@ -41,6 +42,8 @@ export const redisSubject: FaultSubject = {
     fencing: true,
     deadHolder: 'keeps its lease',
     patience: 10_000,
+    aftermath: 2_000,
+    answer: 1_000,
     excuses: {
       exclusion: [],
       orderWhileWaiting: AWAY,
@@ -148,7 +151,3 @@ local function now() local time = redis.call('TIME') return time[1] * 1000000 + 
 local start = now()
 while now() - start < tonumber(ARGV[1]) do end
 `;
-
-function pause(duration: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, duration));
-}

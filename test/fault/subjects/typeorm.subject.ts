@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { DataSource } from 'typeorm';
 import { eventually } from '../../support/eventually';
 import { startMariadb } from '../../support/servers/mariadb-server';
@@ -76,6 +77,8 @@ function subjectOn(dialect: Dialect): FaultSubject {
       fencing: true,
       deadHolder: 'is noticed',
       patience: 10_000,
+      aftermath: 2_000,
+      answer: 1_000,
       excuses: {
         exclusion: ['cut', 'client-kill', 'restart-keep'],
         orderWhileWaiting: [
@@ -118,7 +121,7 @@ class OpenDatabase implements OpenSubject {
         return server.restart();
       case 'freeze':
         server.pause();
-        await new Promise((resolve) => setTimeout(resolve, duration));
+        await pause(duration);
         return server.resume();
       case 'client-kill':
         return this.connected((dataSource) => this.dialect.endOthers(dataSource));

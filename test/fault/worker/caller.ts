@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { LockRequest, LockStrategy, StrategyLease } from 'nestjs-distributed-lock';
 import type { HistoryRecorder } from '../history/history-recorder';
 import type { Remaining } from '../history/lock-event';
@@ -159,8 +160,4 @@ async function attempt(pending: Promise<void> | undefined): Promise<boolean> {
 function codeOf(error: unknown): string {
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown };
   return typeof code === 'string' ? code : String(message);
-}
-
-function pause(duration: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, duration));
 }

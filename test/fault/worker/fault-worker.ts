@@ -1,13 +1,9 @@
 import type { LockStrategy } from 'nestjs-distributed-lock';
 import { HistoryRecorder } from '../history/history-recorder';
-import { moment } from '../history/moment';
+import { watchForStalls } from '../history/watch-for-stalls';
 import { Arrivals } from './arrivals';
 import { Caller } from './caller';
 import type { WorkerCommand, WorkerPlan, WorkerRecipe, WorkerSubject } from './worker-plan';
-
-const STALL_CHECK = 50;
-/** A timer that is later than this many milliseconds was held up by the machine. */
-const STALL = 200;
 
 const SHUTDOWN_PATIENCE = 10_000;
 
@@ -21,7 +17,7 @@ async function main(plan: WorkerPlan): Promise<void> {
   const strategy = strategyOf(subject);
   await strategy.connect?.();
   recorder.started();
-  const stalls = watchForStalls(recorder);
+  const unwatch = watchForStalls((since) => recorder.stalled(since));
   const arrivals = new Arrivals(strategy, (call) => recorder.call(call, { is: 'arrived' }));
   const caller = new Caller({ plan, strategy, recorder, arrivals, work: subject.work });
 
@@ -39,7 +35,7 @@ async function main(plan: WorkerPlan): Promise<void> {
   await Promise.race([over, new Promise((resolve) => setTimeout(resolve, SHUTDOWN_PATIENCE).unref())]);
   await strategy.close?.();
   if (typeof subject.strategy !== 'function') await subject.strategy.dispose?.();
-  clearInterval(stalls);
+  unwatch();
   recorder.ended();
   // From here on only what was left open can keep this process alive.
   process.off('disconnect', leaveAtOnce);
@@ -55,15 +51,6 @@ function strategyOf({ strategy }: WorkerSubject): LockStrategy {
       return get(token) as T;
     },
   });
-}
-
-function watchForStalls(recorder: HistoryRecorder): NodeJS.Timeout {
-  let last = moment();
-  return setInterval(() => {
-    const now = moment();
-    if (now - last > (STALL_CHECK + STALL) * 1_000) recorder.stalled(last);
-    last = now;
-  }, STALL_CHECK);
 }
 
 function leaveAtOnce(): void {
