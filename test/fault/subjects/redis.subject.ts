@@ -96,7 +96,7 @@ export class OpenRedis implements OpenSubject {
         await admin.call('CLIENT', 'KILL', 'SKIPME', 'yes', 'TYPE', 'pubsub');
         return;
       case 'client-pause':
-        await admin.call('CLIENT', 'PAUSE', duration, 'ALL');
+        await admin.call('CLIENT', 'PAUSE', duration);
         return pause(duration);
       case 'script-flush':
         await admin.script('FLUSH');
