@@ -419,6 +419,13 @@ describe('the checker', () => {
       expect(broken()).toEqual(['renewal']);
     });
 
+    it('accepts a grant whose lease was spent on the way, and a first lease that was short because of it', () => {
+      told.fault('silence', 10, 2_500, 'w1');
+      told.invoke('w1', 0).grant(6_000, 10, 0).lose(6_001).release(6_002, 0);
+      told.invoke('w1', 1).grant(7_000, 11, 100).lose(7_101).release(7_102, 0);
+      expect(broken({ order: 'none', patience: 10_000 })).toEqual([]);
+    });
+
     it('accepts it when its process or the store was hit, or just had been', () => {
       told.invoke('w1', 8_000).grant(8_001, 10).lose(9_000).release(9_010, 0);
       told.stall('w1', 8_300, 8_900);
