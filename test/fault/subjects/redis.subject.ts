@@ -145,8 +145,9 @@ export class OpenRedis implements OpenSubject {
   }
 }
 
-/** Keeps the server busy for so many microseconds: nobody is answered meanwhile. (For a script Valkey's TIME stands still.) */
+/** Keeps the server busy for so many microseconds: nobody is answered meanwhile. */
 const BUSY = `
-local start = os.clock()
-while (os.clock() - start) * 1000000 < tonumber(ARGV[1]) do end
+local function now() local time = redis.call('TIME') return time[1] * 1000000 + time[2] end
+local start = now()
+while now() - start < tonumber(ARGV[1]) do end
 `;
