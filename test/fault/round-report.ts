@@ -38,7 +38,7 @@ export class RoundReport {
   }
 
   /** How calls ended that did not get the lock, by the code of their error. */
-  get rejections(): ReadonlyMap<string, number> {
+  get refusals(): ReadonlyMap<string, number> {
     return countBy(this.facts.history.calls.flatMap(({ rejected }) => rejected?.code ?? []));
   }
 

@@ -98,7 +98,7 @@ function add(total: Figures, report: RoundReport): void {
   total.calls += report.facts.history.calls.length;
   total.grants += report.grants;
   for (const [kind, count] of report.faults) total.faults.set(kind, (total.faults.get(kind) ?? 0) + count);
-  for (const [code, count] of report.rejections)
+  for (const [code, count] of report.refusals)
     total.refusals.set(code, (total.refusals.get(code) ?? 0) + count);
 }
 

@@ -6,8 +6,8 @@ export interface Promises {
   readonly fencing: boolean;
   readonly deadHolder: DeadHolder;
   /**
-   * Milliseconds: how long a lock may lie free though somebody waits. Not a measure of speed: generous, and still far below the wait times of a round, so that a
-   * waiter who is only saved by its time-out is found.
+   * Milliseconds: how long a lock may lie free though somebody waits. Not a measure of speed: generous, and still far
+   * below the wait times of a round, so that a waiter who is only saved by its time-out is found.
    */
   readonly patience: number;
   /** Milliseconds after a fault in which the store may still be called unavailable, and a lease be lost. */
@@ -19,7 +19,7 @@ export interface Promises {
 
 /** Which faults a strategy is no match for, by what they excuse. What is not listed is promised in spite of the fault. */
 export interface Excuses {
-  /** Two holders: during such a fault the lease of the first may have ended without its holder's knowing. */
+  /** Two holders: during such a fault the lease of one may have ended without its holder's knowing. */
   readonly exclusion: readonly string[];
   /** Who was hit while it waited may be overtaken; that who overtakes it was hit is no excuse. */
   readonly orderWhileWaiting: readonly string[];

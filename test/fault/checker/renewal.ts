@@ -4,6 +4,9 @@ import { disturbing, excused } from './excuse';
 import type { Promises } from './promises';
 import type { Violation } from './violation';
 
+/** Milliseconds by which two claims of one lease differ: the clock is read before the lease. */
+const SAME = 20;
+
 /** A lock is kept for as long as its holder wants it: without a fault nobody loses one, whether it is told or not. */
 export function checkRenewal({ calls, faults }: History, { aftermath }: Promises): Violation[] {
   const kinds = disturbing(faults);
@@ -26,6 +29,3 @@ function spentSince({ claims, invokedAt, longestLease }: Call, lapsedAt: Moment)
   const isRenewed = Math.max(...ends) - Math.min(...ends) > milliseconds(SAME);
   return isRenewed ? Math.max(invokedAt, lapsedAt - longestLease) : invokedAt;
 }
-
-/** Milliseconds by which two claims of one lease differ: the clock is read before the lease. */
-const SAME = 20;
