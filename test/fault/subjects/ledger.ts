@@ -49,28 +49,21 @@ export async function damageOf(dataSource: DataSource, calls: readonly Call[]): 
 
 function outOfPlace(lines: readonly Line[], calls: readonly Call[]): Damage[] {
   return lines.flatMap((line, index) => {
-    const before = lines[index - 1];
-    if (before === undefined || before.lock_name !== line.lock_name) {
-      return Number(line.place) === 1
-        ? []
-        : [
-            {
-              says: `there is no place before ${told(line)}`,
-              calls: calls.filter(({ id }) => id === line.caller),
-            },
-          ];
-    }
-    const isNext =
-      Number(line.place) === Number(before.place) + 1 && Number(line.token) > Number(before.token);
-    if (isNext) return [];
+    const before = lines[index - 1]?.lock_name === line.lock_name ? lines[index - 1] : undefined;
+    const { place, token } = before ?? BEGINNING;
+    if (Number(line.place) === Number(place) + 1 && Number(line.token) > Number(token)) return [];
+    const both = [...(before === undefined ? [] : [before]), line];
     return [
       {
-        says: `these two lines were written at once: ${told(before)} and ${told(line)}`,
-        calls: calls.filter(({ id }) => id === before.caller || id === line.caller),
+        says: `not written one after the other: ${both.map(told).join(' and ')}`,
+        calls: calls.filter(({ id }) => both.some(({ caller }) => caller === id)),
       },
     ];
   });
 }
+
+/** What the first line of a lock comes after. */
+const BEGINNING = { place: 0, token: 0 };
 
 function wronglyKept(lines: readonly Line[], calls: readonly Call[]): Damage[] {
   const counts = new Map<unknown, number>();
