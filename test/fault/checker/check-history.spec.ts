@@ -490,7 +490,9 @@ describe('the checker', () => {
       told.invoke('w1', 900).reject(4_900, 'LOCK_UNAVAILABLE');
       told.fault('script-flush', 7_000, 7_001);
       told.invoke('w1', 7_010).reject(7_020, 'LOCK_UNAVAILABLE');
-      expect(broken({ patience: 10_000 })).toEqual(['refusals', 'refusals']);
+      told.fault('move-slot', 9_000, 9_001);
+      told.invoke('w1', 9_400, { waitTime: 0 }).reject(9_470, 'LOCK_UNAVAILABLE');
+      expect(broken({ patience: 10_000 })).toEqual(['refusals', 'refusals', 'refusals']);
     });
 
     it('rejects an error that is none of the lock', () => {

@@ -31,4 +31,4 @@ export function disturbing(faults: readonly FaultRecord[]): readonly string[] {
   return [...new Set(faults.map(({ kind }) => kind))].filter((kind) => !HARMLESS.includes(kind));
 }
 
-const HARMLESS: readonly string[] = ['script-flush'];
+const HARMLESS: readonly string[] = ['script-flush', 'move-slot'];

@@ -131,19 +131,26 @@ export class LocalQueue
     this.forgetIfIdle();
   }
 
-  /** The session ended: nobody knows what became of what was sent. */
+  /** The session ended. Who only tries does not wait for the next one. */
+  disconnected(): void {
+    this.detach();
+    for (const { turn } of [...this.places.values()]) {
+      const waiter = turn.next();
+      if (waiter !== undefined && !waiter.waits)
+        this.giveUp(waiter, this.unavailable('the connection was lost'));
+    }
+  }
+
+  /** Nobody knows what became of what was sent: it is all said again, here or to another server. */
   detach(): void {
     this.route.detach();
     this.releases.detach();
-    // Nothing of this session is read any more, and what was released is so before anything is asked again: no grant but
-    // the one in hand can be told twice. A server that lost its data, with a slower clock, begins with lower tokens.
+    // What was released is so before anything is asked again: no grant but the one in hand can be told twice. A server
+    // that lost its data, with a slower clock, begins with lower tokens.
     this.newestToken = this.grant?.token ?? 0;
     for (const place of [...this.places.values()]) {
       place.state = 'unsent';
-      const waiter = place.turn.next();
-      if (waiter !== undefined && !waiter.waits)
-        this.giveUp(waiter, this.unavailable('the connection was lost'));
-      else if (!place.turn.wanted) this.withdraw(place);
+      if (!place.turn.wanted) this.withdraw(place);
     }
   }
 
@@ -426,16 +433,19 @@ export class LocalQueue
   }
 
   private timeoutError(waiter: Waiter): Error {
-    const { lastError } = this.route;
+    const { lastError, refusal } = this.route;
     if (this.session === undefined) {
       const reason = lastError?.message ?? 'it is still being connected to';
       return this.unavailable(`Redis can't be reached (${reason})`, lastError);
     }
-    const answered =
+    const wasQueued =
       waiter.place === undefined
-        ? this.grant !== undefined || [...this.places.values()].some(({ state }) => state === 'queued')
-        : waiter.place.state === 'queued';
-    if (answered) return this.busyError(waiter, {});
+        ? this.grant !== undefined || [...this.places.values()].some(({ ticket }) => ticket !== 0)
+        : waiter.place.ticket !== 0;
+    if (wasQueued) return this.busyError(waiter, {});
+    if (refusal !== undefined) {
+      return this.unavailable(`no node of the Cluster serves it now (${refusal.message})`, refusal);
+    }
     const waited = Math.round(this.clock.now() - waiter.startedAt);
     return this.unavailable(`Redis did not answer within ${waited} ms`);
   }

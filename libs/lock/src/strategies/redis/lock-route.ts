@@ -32,6 +32,8 @@ export class LockRoute {
   epoch = 0;
   /** The server said that it does not serve the lock; who does is being asked. */
   rerouting = false;
+  /** What a server said last that does not serve the lock; undefined since one has. */
+  refusal: RedirectedError | undefined;
   /** The slot is on its way to the link's server, which takes commands for it only when they say that they know. */
   asking = false;
   private retry: NodeJS.Timeout | undefined;
@@ -88,6 +90,7 @@ export class LockRoute {
 
   /** The server does not serve the lock. Nothing was run, and everything is said again to the one that does. */
   redirected(error: RedirectedError): void {
+    this.refusal = error;
     const target = error.askAt === undefined ? undefined : this.router.linkAt(error.askAt);
     if (target !== undefined) return this.goTo(target, true);
     this.host.detach();
@@ -102,6 +105,7 @@ export class LockRoute {
     this.retry = undefined;
     // Who wants it next asks, and is told where to.
     this.rerouting = false;
+    this.refusal = undefined;
     const { channel } = this;
     if (channel !== undefined) this.session?.quiet(channel);
   }
@@ -148,6 +152,7 @@ class RoutedSending implements Sending {
   }
 
   replied(reply: string, sentAt: number, receivedAt: number): void {
+    this.route.refusal = undefined;
     this.sending.replied(reply, sentAt, receivedAt, this.session, this.isCurrent);
   }
 

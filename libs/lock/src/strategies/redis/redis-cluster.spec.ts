@@ -3,7 +3,7 @@ import { eventually } from '../../../../../test/support/eventually';
 import { RedisLocks } from '../../../../../test/support/redis/redis-locks';
 import { startRedisCluster, type RedisCluster } from '../../../../../test/support/servers/redis-cluster';
 import { LockBusyError } from '../../locking/lock-error.js';
-import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
+import type { LockRequest, LockStrategy, StrategyLease } from '../../locking/lock-strategy.js';
 
 const KEY = 'lock:{stock:1}';
 const QUEUE = `${KEY}:queue`;
@@ -146,6 +146,33 @@ describe('the lock in a Cluster', () => {
     await Promise.all(newcomer);
   });
 
+  it('answers calls that only try while a slot is on its way, and when it has moved', async () => {
+    const [a, b] = [await connected(), await connected()];
+    await (await a.acquire(request())).release();
+    const source = await servers.serverOf(SLOT);
+    const target = servers.servers.find((server) => server !== source) ?? source;
+    const tried: Promise<StrategyLease>[] = [];
+    // One of its two keys is there and the other is not, so neither node can run a script for it on the way.
+    await servers.moveSlot(SLOT, target, async () => {
+      for (const strategy of [a, a, b]) tried.push(strategy.acquire(request({ waitTime: 0 })));
+      const start = performance.now();
+      await eventually('all were sent elsewhere', () => performance.now() - start > 150);
+    });
+    const outcomes = await Promise.allSettled(tried);
+    const leases = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+    const refusals = outcomes.flatMap((outcome) =>
+      outcome.status === 'rejected' ? [outcome.reason as unknown] : [],
+    );
+    expect(leases).toHaveLength(1);
+    expect(refusals).toEqual([expect.any(LockBusyError), expect.any(LockBusyError)]);
+    await leases[0]?.release();
+    // Nobody has told this one that the slot is somewhere else.
+    const c = await connected();
+    await (await c.acquire(request())).release();
+    await servers.moveSlot(SLOT, source);
+    await (await c.acquire(request({ waitTime: 0 }))).release();
+  });
+
   it('locks again after all have given up a lock that no node could serve for a while', async () => {
     const [a, b] = [await connected(), await connected()];
     const held = await b.acquire(request());
@@ -158,8 +185,10 @@ describe('the lock in a Cluster', () => {
     const kept = await b.acquire(request());
     await servers.moveSlot(SLOT, target, async () => {
       // It is held and nobody is queued, so one of its two keys is missing: the server can't tell where that one is.
-      for (const waitTime of [120, 130, 140])
-        await expect(a.acquire(request({ waitTime }))).rejects.toThrow();
+      for (const waitTime of [120, 130, 0])
+        await expect(a.acquire(request({ waitTime }))).rejects.toThrow(
+          /no node of the Cluster serves it now \(TRYAGAIN/,
+        );
     });
     await kept.release();
     await (await a.acquire(request())).release();

@@ -154,7 +154,7 @@ export class RedisLockStrategy extends LockStrategy {
     return {
       opened: (link) => queuesOf(link).forEach((queue) => queue.resume()),
       lost: (link) => {
-        queuesOf(link).forEach((queue) => queue.detach());
+        queuesOf(link).forEach((queue) => queue.disconnected());
         this.changed();
       },
       unsubscribed: (link) => {
