@@ -122,8 +122,8 @@ export class Asking {
       script: 'acquire',
       keys: keys.both,
       args,
-      replied: (reply, sentAt, receivedAt, _session, current) => {
-        if (current) route.inFlight -= 1;
+      replied: (reply, sentAt, receivedAt) => {
+        route.answered();
         if (waits) this.noteTickets(places, reply);
         if (reply.startsWith(ReplyCode.GRANTED)) {
           host.takeReplied(reply, sentAt, receivedAt);
@@ -134,12 +134,12 @@ export class Asking {
         // Most locks are free, and nobody is left without it.
         if (host.places.size > 0 && waits) this.onQueued(places, reply);
         else if (host.places.size > 0) this.onTried(places, reply);
-        if (current && leads) this.follow();
+        if (leads) this.follow();
         if (wantsSweep(reply)) host.sweepSoon();
         host.forgetIfIdle();
       },
       failed: (error) => {
-        route.inFlight -= 1;
+        route.answered();
         host.refused(places, error);
         if (leads) this.follow();
         host.forgetIfIdle();
@@ -151,7 +151,9 @@ export class Asking {
     for (const place of places) if (place.state === 'asked') place.state = 'queued';
     for (const { seq, ticket } of ticketsOf(reply)) {
       const place = this.host.places.get(seq);
-      if (place !== undefined) place.ticket = ticket;
+      if (place === undefined) continue;
+      place.ticket = ticket;
+      place.wasQueued = true;
     }
   }
 

@@ -304,6 +304,8 @@ export class Grant implements Renewable {
       args: [tokenText + instance, String(lease), `${last}${this.note.lease}:${block};${seqs.join(',')}`],
       // Sent a second time it could come after the release.
       wanted: () => !this.over,
+      // The server had the lock then, and the lease goes with it.
+      countsAfterDetour: true,
       replied: (reply, sentAt, receivedAt, session) => {
         if (this.over) return answered(undefined);
         if (reply.startsWith(ReplyCode.REFUSED)) {

@@ -4,8 +4,9 @@ import { instanceNamed, ScriptBench, tokenIn } from '../../../../../test/support
 import { RedisLocks } from '../../../../../test/support/redis/redis-locks';
 import { startRedis, type RedisServer } from '../../../../../test/support/servers/redis-server';
 import { LockBusyError } from '../../locking/lock-error.js';
-import type { LockRequest, LockStrategy } from '../../locking/lock-strategy.js';
+import type { LockRequest, LockStrategy, StrategyLease } from '../../locking/lock-strategy.js';
 import type { RedisLockOptions } from './redis-lock.js';
+import { SCRIPTS } from './scripts/scripts.generated.js';
 import { Session } from './session.js';
 
 const X = instanceNamed('X');
@@ -40,6 +41,12 @@ describe('the calls of one process that wait for one lock', () => {
 
   async function untilQueued(length: number): Promise<void> {
     await eventually(`${length} queued`, async () => (await redis.zcard(others.keys[1])) === length);
+  }
+
+  /** Redis runs what was sent to it, and this process reads nothing meanwhile. */
+  async function redisAlone(): Promise<void> {
+    await new Promise(process.nextTick);
+    for (const end = performance.now() + 20; performance.now() < end;);
   }
 
   async function scriptsRun(): Promise<number> {
@@ -89,6 +96,57 @@ describe('the calls of one process that wait for one lock', () => {
     await others.release(X, token);
     await Promise.all(calls);
     expect(order).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it.each([
+    ['wait', 10_000],
+    ['only try, or are told that it is busy', 0],
+  ])(
+    'are served in their order, though Redis knew the script for later ones only, which %s',
+    async (_what, waitTime) => {
+      const strategy = await connected();
+      const order: string[] = [];
+      const call = async (label: string, terms: Partial<LockRequest> = {}): Promise<void> => {
+        const lease = await strategy.acquire({ ...REQUEST, ...terms });
+        order.push(label);
+        await lease.release();
+      };
+      await redis.script('FLUSH');
+      const first = call('first');
+      await redisAlone();
+      void redis.script('LOAD', SCRIPTS.acquire.source);
+      await redisAlone();
+      const second = call('second', { waitTime });
+      const isBusy = await second.then(
+        () => false,
+        (error: unknown) => error instanceof LockBusyError,
+      );
+      await first;
+      expect(isBusy).toBe(waitTime === 0);
+      expect(order).toEqual(isBusy ? ['first'] : ['first', 'second']);
+    },
+  );
+
+  it('are served in their order, though the lock is taken by force from the one before them', async () => {
+    const [strategy, operator] = [await connected(), await connected()];
+    const token = tokenIn(await others.acquire(X, '1:10000'));
+    const calls: Promise<StrategyLease>[] = [];
+    // The first two come to have one grant, and the third has terms of its own.
+    for (const ttl of [10_000, 10_000, 9_000]) {
+      calls.push(strategy.acquire({ ...REQUEST, ttl }));
+      await untilQueued(calls.length);
+    }
+    const order: number[] = [];
+    const served = calls.map(async (call, number) => {
+      const lease = await call;
+      order.push(number);
+      if (number > 0) await lease.release();
+    });
+    await others.release(X, token);
+    await calls[0];
+    await operator.forceRelease?.('stock:1');
+    await Promise.all(served);
+    expect(order).toEqual([0, 1, 2]);
   });
 
   it('queue up with bypass, also while one that only tries is being asked for', async () => {

@@ -9,7 +9,7 @@ import type { LocalClock } from './local-clock.js';
 import type { LockKeys } from './lock-keys.js';
 import { LocalTurns } from './local-turns.js';
 import { LockRoute, type RouteHost } from './lock-route.js';
-import { Place, type Turn } from './place.js';
+import { inOrder, Place, type Turn } from './place.js';
 import { Releases, type ReleaseHost } from './releases.js';
 import {
   grantOf,
@@ -49,7 +49,10 @@ const RETRY_PAUSE = 250;
 export class LocalQueue
   implements WaiterHost, GrantHost, ReleaseHost, CancelHost, AskHost, SweepHost, RouteHost
 {
-  /** Places that no grant was seen for: unsent, asked or queued; with those whose call gave up before Redis answered. */
+  /**
+   * Places that no grant was seen for: unsent, asked or queued; with those whose call gave up before Redis answered. In
+   * the order in which the calls came.
+   */
   readonly places = new Map<number, Place>();
   readonly route: LockRoute;
   readonly strategy: string;
@@ -64,6 +67,8 @@ export class LocalQueue
   /** With `bypass` only. */
   private turns: LocalTurns | undefined;
   private grant: Grant | undefined;
+  /** Places that Redis still counts among those of a grant which is being given back: they ask again after that. */
+  private early: Set<Place> | undefined;
   /** The newest token that was taken in: each grant is handled once, however many times it is told. */
   private newestToken = 0;
   private retry: NodeJS.Timeout | undefined;
@@ -134,20 +139,24 @@ export class LocalQueue
   /** The session ended. Who only tries does not wait for the next one. */
   disconnected(): void {
     this.detach();
-    for (const { turn } of [...this.places.values()]) {
-      const waiter = turn.next();
+    // Nothing of this session is read any more, and what was released is so before anything is asked again: no grant but
+    // the one in hand can be told twice. A server that lost its data, with a slower clock, begins with lower tokens.
+    this.newestToken = this.grant?.token ?? 0;
+    for (const place of [...this.places.values()]) {
+      place.wasQueued = false;
+      const waiter = place.turn.next();
       if (waiter !== undefined && !waiter.waits)
         this.giveUp(waiter, this.unavailable('the connection was lost'));
     }
   }
 
-  /** Nobody knows what became of what was sent: it is all said again, here or to another server. */
+  /**
+   * Nobody knows what became of what was sent: it is all said again, here or to another server. Should that be another
+   * one, messages of the old one may still come, so that the newest token stays what it is.
+   */
   detach(): void {
     this.route.detach();
     this.releases.detach();
-    // What was released is so before anything is asked again: no grant but the one in hand can be told twice. A server
-    // that lost its data, with a slower clock, begins with lower tokens.
-    this.newestToken = this.grant?.token ?? 0;
     for (const place of [...this.places.values()]) {
       place.state = 'unsent';
       if (!place.turn.wanted) this.withdraw(place);
@@ -266,6 +275,13 @@ export class LocalQueue
     this.queueUp();
   }
 
+  released(): void {
+    if (this.early === undefined) return;
+    const early = inOrder(this.early);
+    this.early = undefined;
+    this.ask(early.filter((place) => place.state === 'unsent' && this.places.has(place.seq)));
+  }
+
   forgetIfIdle(): void {
     if (!this.isIdle) return;
     this.forget();
@@ -313,9 +329,12 @@ export class LocalQueue
     // Redis may still have it, and then the places get this very grant again.
     if (how === 'late') this.newestToken = grant.token - 1;
     if (how === 'expired') void this.releases.add(grant.tokenText, 0);
+    const later = [...this.places.values()];
+    this.places.clear();
+    for (const place of inOrder([...others, ...later])) this.places.set(place.seq, place);
     for (const place of others) {
       place.state = 'unsent';
-      this.places.set(place.seq, place);
+      place.wasQueued = false;
     }
     this.ask(others);
     this.queueUp();
@@ -368,6 +387,7 @@ export class LocalQueue
   private take(note: GrantNote, deadline: number, handedOver: boolean): void {
     if (note.token <= this.newestToken) {
       if (this.grant?.token === note.token) this.grant.refresh(deadline);
+      else if (!handedOver && this.releases.has(note.tokenText)) this.askAfterRelease(note);
       return;
     }
     this.newestToken = note.token;
@@ -388,16 +408,16 @@ export class LocalQueue
   }
 
   /**
-   * Calls of ours that came before those of a grant, and are not in it: the inbox was not heard when their turn came, so
-   * they were taken out of the queue, and a later one was granted before they were back.
+   * Calls of ours that came before those of a grant, wait, and are not in it: the inbox was not heard when their turn
+   * came, so that they were taken out of the queue; or Redis could not run their command and ran the next one. A later one
+   * was granted before they were back.
    */
   private overtakenBy({ seqs }: GrantNote): readonly Place[] {
-    const first = seqs.map((seq) => this.places.get(seq)).find((place) => place !== undefined);
-    const ticket = first?.ticket ?? 0;
+    const first = seqs.find((seq) => this.places.has(seq)) ?? 0;
     const overtaken: Place[] = [];
     for (const place of this.places.values()) {
-      if (place.ticket === 0 || place.ticket >= ticket) break;
-      if (place.turn.wanted) overtaken.push(place);
+      if (place.seq >= first) break;
+      if (place.waits && place.turn.wanted) overtaken.push(place);
     }
     return overtaken;
   }
@@ -412,6 +432,15 @@ export class LocalQueue
       if (!place.turn.wanted) this.places.delete(place.seq);
     }
     this.ask(granted.filter(({ seq }) => this.places.has(seq)));
+  }
+
+  /** The release was held up on its way (Redis did not know the script), and the question that came behind it was not. */
+  private askAfterRelease({ seqs }: GrantNote): void {
+    this.early ??= new Set();
+    for (const place of seqs.flatMap((seq) => this.places.get(seq) ?? [])) {
+      place.state = 'unsent';
+      this.early.add(place);
+    }
   }
 
   private drop(grant: Grant): void {
@@ -440,8 +469,8 @@ export class LocalQueue
     }
     const wasQueued =
       waiter.place === undefined
-        ? this.grant !== undefined || [...this.places.values()].some(({ ticket }) => ticket !== 0)
-        : waiter.place.ticket !== 0;
+        ? this.grant !== undefined || [...this.places.values()].some((place) => place.wasQueued)
+        : waiter.place.wasQueued;
     if (wasQueued) return this.busyError(waiter, {});
     if (refusal !== undefined) {
       return this.unavailable(`no node of the Cluster serves it now (${refusal.message})`, refusal);

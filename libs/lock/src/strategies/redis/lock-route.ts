@@ -32,7 +32,7 @@ export class LockRoute {
   epoch = 0;
   /** The server said that it does not serve the lock; who does is being asked. */
   rerouting = false;
-  /** What a server said last that does not serve the lock; undefined since one has. */
+  /** Why no server can serve the lock at the moment: its slot is on its way, or the Cluster is down. */
   refusal: RedirectedError | undefined;
   /** The slot is on its way to the link's server, which takes commands for it only when they say that they know. */
   asking = false;
@@ -75,6 +75,12 @@ export class LockRoute {
     return true;
   }
 
+  /** A question was answered. */
+  answered(): void {
+    this.inFlight -= 1;
+    this.refusal = undefined;
+  }
+
   /** What was sent is given up. */
   detach(): void {
     this.epoch += 1;
@@ -90,12 +96,12 @@ export class LockRoute {
 
   /** The server does not serve the lock. Nothing was run, and everything is said again to the one that does. */
   redirected(error: RedirectedError): void {
-    this.refusal = error;
     const target = error.askAt === undefined ? undefined : this.router.linkAt(error.askAt);
     if (target !== undefined) return this.goTo(target, true);
-    this.host.detach();
     this.rerouting = true;
+    this.host.detach();
     if (error.isMoved || error.askAt !== undefined) return this.router.refresh();
+    this.refusal = error;
     this.retry ??= setTimeout(() => this.goTo(this.router.linkOf(this.host.keys), false), ROUTE_PAUSE);
   }
 
@@ -113,15 +119,18 @@ export class LockRoute {
   private goTo(link: Link | undefined, asking: boolean): void {
     clearTimeout(this.retry);
     this.retry = undefined;
-    this.rerouting = false;
+    // Nothing goes out before all is said again, in its order.
+    this.rerouting = true;
     this.host.detach();
+    this.rerouting = false;
+    if (link !== this.link) this.refusal = undefined;
     this.link = link;
     this.asking = asking;
     if (this.session !== undefined) this.host.resume();
   }
 }
 
-/** A script of a lock on its way: after a detour its answer says nothing any more. */
+/** A script of a lock on its way. After a detour its answer says nothing any more: the same is said to the next server. */
 class RoutedSending implements Sending {
   readonly asking: boolean;
   private readonly epoch: number;
@@ -152,8 +161,8 @@ class RoutedSending implements Sending {
   }
 
   replied(reply: string, sentAt: number, receivedAt: number): void {
-    this.route.refusal = undefined;
-    this.sending.replied(reply, sentAt, receivedAt, this.session, this.isCurrent);
+    const { sending, session } = this;
+    if (this.isCurrent || sending.countsAfterDetour) sending.replied(reply, sentAt, receivedAt, session);
   }
 
   failed(error: Error): void {

@@ -22,6 +22,8 @@ export class Place {
   state: PlaceState = 'unsent';
   /** Whether Redis may know it: a place that was never sent needs no cancel. */
   known = false;
+  /** Whether Redis had it in its queue when that was last heard of: somebody else has the lock. */
+  wasQueued = false;
   /** Its ticket, 0 before Redis gave one. Kept for good: a place comes back to where it was. */
   ticket = 0;
   /** The block of tokens that it served last, and how many calls of it. */
@@ -62,6 +64,11 @@ export class Place {
   capacity(token: number): number {
     return this.servedToken === token ? this.block - this.served : this.block;
   }
+}
+
+/** In the order in which the calls came. */
+export function inOrder(places: Iterable<Place>): readonly Place[] {
+  return [...places].sort((a, b) => a.seq - b.seq);
 }
 
 export function longestLease(places: readonly Place[]): number {

@@ -12,6 +12,8 @@ export interface ReleaseHost {
   send(sending: QueueSending): boolean;
   /** The lock went on to other places of this instance. */
   takeReplied(reply: string, sentAt: number, receivedAt: number): void;
+  /** Redis knows of it, or is not told any more. */
+  released(): void;
   sweepSoon(): void;
   retrySoon(): void;
   forgetIfIdle(): void;
@@ -54,6 +56,11 @@ export class Releases {
     });
   }
 
+  /** Whether this token (16 digits) is being given back. */
+  has(token: string): boolean {
+    return this.outstanding?.has(token) ?? false;
+  }
+
   /** Sends again what was not answered. */
   resume(): void {
     for (const release of [...(this.outstanding?.values() ?? [])]) this.send(release);
@@ -79,12 +86,14 @@ export class Releases {
         this.forget(release);
         if (reply.startsWith(ReplyCode.GRANTED)) this.host.takeReplied(reply, sentAt, receivedAt);
         if (wantsSweep(reply)) this.host.sweepSoon();
+        this.host.released();
         this.host.forgetIfIdle();
       },
       failed: () => {
         release.done();
         if (release.attempts < MOST_ATTEMPTS) return this.host.retrySoon();
         this.forget(release);
+        this.host.released();
         this.host.forgetIfIdle();
       },
     });

@@ -41,8 +41,10 @@ export interface Sending {
 
 /** What a lock sends: its answers, and what became of the rest. */
 export interface QueueSending extends Pick<Sending, 'script' | 'keys' | 'args' | 'wanted'> {
-  /** Both times are of the local clock. `current`: nothing was lost or redirected since it was sent. */
-  replied(reply: string, sentAt: number, receivedAt: number, session: Session, current: boolean): void;
+  /** Its answer counts also when the lock has gone to another server meanwhile; else it is lost then. */
+  readonly countsAfterDetour?: boolean;
+  /** Both times are of the local clock. */
+  replied(reply: string, sentAt: number, receivedAt: number, session: Session): void;
   /** Redis answered with an error. */
   failed(error: Error): void;
   /** It was lost on the way, or the server does not serve the lock; the lock says again what it still wants. */

@@ -84,8 +84,8 @@ export class Sweeping {
       script: 'sweep',
       keys: keys.both,
       args: [instance + (first?.cancelled ?? ''), route.wireOf(session)],
-      replied: (reply, sentAt, receivedAt, _session, current) => {
-        if (current) route.inFlight -= 1;
+      replied: (reply, sentAt, receivedAt) => {
+        route.inFlight -= 1;
         this.onSwept(reply, { sentAt, receivedAt, session }, first);
         this.host.forgetIfIdle();
       },
