@@ -6,7 +6,6 @@ import { startRedis, type RedisServer } from '../../../../../test/support/server
 import { LockBusyError } from '../../locking/lock-error.js';
 import type { LockRequest, LockStrategy, StrategyLease } from '../../locking/lock-strategy.js';
 import type { RedisLockOptions } from './redis-lock.js';
-import { SCRIPTS } from './scripts/scripts.generated.js';
 import { Session } from './session.js';
 
 const X = instanceNamed('X');
@@ -41,12 +40,6 @@ describe('the calls of one process that wait for one lock', () => {
 
   async function untilQueued(length: number): Promise<void> {
     await eventually(`${length} queued`, async () => (await redis.zcard(others.keys[1])) === length);
-  }
-
-  /** Redis runs what was sent to it, and this process reads nothing meanwhile. */
-  async function redisAlone(): Promise<void> {
-    await new Promise(process.nextTick);
-    for (const end = performance.now() + 20; performance.now() < end;);
   }
 
   async function scriptsRun(): Promise<number> {
@@ -97,35 +90,6 @@ describe('the calls of one process that wait for one lock', () => {
     await Promise.all(calls);
     expect(order).toEqual([1, 2, 3, 4, 5]);
   });
-
-  it.each([
-    ['wait', 10_000],
-    ['only try, or are told that it is busy', 0],
-  ])(
-    'are served in their order, though Redis knew the script for later ones only, which %s',
-    async (_what, waitTime) => {
-      const strategy = await connected();
-      const order: string[] = [];
-      const call = async (label: string, terms: Partial<LockRequest> = {}): Promise<void> => {
-        const lease = await strategy.acquire({ ...REQUEST, ...terms });
-        order.push(label);
-        await lease.release();
-      };
-      await redis.script('FLUSH');
-      const first = call('first');
-      await redisAlone();
-      void redis.script('LOAD', SCRIPTS.acquire.source);
-      await redisAlone();
-      const second = call('second', { waitTime });
-      const isBusy = await second.then(
-        () => false,
-        (error: unknown) => error instanceof LockBusyError,
-      );
-      await first;
-      expect(isBusy).toBe(waitTime === 0);
-      expect(order).toEqual(isBusy ? ['first'] : ['first', 'second']);
-    },
-  );
 
   it('are served in their order, though the lock is taken by force from the one before them', async () => {
     const [strategy, operator] = [await connected(), await connected()];

@@ -67,8 +67,6 @@ export class LocalQueue
   /** With `bypass` only. */
   private turns: LocalTurns | undefined;
   private grant: Grant | undefined;
-  /** Places that Redis still counts among those of a grant which is being given back: they ask again after that. */
-  private early: Set<Place> | undefined;
   /** The newest token that was taken in: each grant is handled once, however many times it is told. */
   private newestToken = 0;
   private retry: NodeJS.Timeout | undefined;
@@ -275,13 +273,6 @@ export class LocalQueue
     this.queueUp();
   }
 
-  released(): void {
-    if (this.early === undefined) return;
-    const early = inOrder(this.early);
-    this.early = undefined;
-    this.ask(early.filter((place) => place.state === 'unsent' && this.places.has(place.seq)));
-  }
-
   forgetIfIdle(): void {
     if (!this.isIdle) return;
     this.forget();
@@ -385,9 +376,9 @@ export class LocalQueue
 
   /** A grant came, by a reply or by the inbox, perhaps for the second time. */
   private take(note: GrantNote, deadline: number, handedOver: boolean): void {
-    if (note.token <= this.newestToken) {
+    // What is being given back is so for good, also when Redis did not hear of it yet.
+    if (note.token <= this.newestToken || this.releases.has(note.tokenText)) {
       if (this.grant?.token === note.token) this.grant.refresh(deadline);
-      else if (!handedOver && this.releases.has(note.tokenText)) this.askAfterRelease(note);
       return;
     }
     this.newestToken = note.token;
@@ -408,16 +399,16 @@ export class LocalQueue
   }
 
   /**
-   * Calls of ours that came before those of a grant, wait, and are not in it: the inbox was not heard when their turn
-   * came, so that they were taken out of the queue; or Redis could not run their command and ran the next one. A later one
-   * was granted before they were back.
+   * Calls of ours that came before those of a grant, and are not in it: the inbox was not heard when their turn came, so
+   * they were taken out of the queue, and a later one was granted before they were back.
    */
   private overtakenBy({ seqs }: GrantNote): readonly Place[] {
-    const first = seqs.find((seq) => this.places.has(seq)) ?? 0;
+    const first = seqs.map((seq) => this.places.get(seq)).find((place) => place !== undefined);
+    const ticket = first?.ticket ?? 0;
     const overtaken: Place[] = [];
     for (const place of this.places.values()) {
-      if (place.seq >= first) break;
-      if (place.waits && place.turn.wanted) overtaken.push(place);
+      if (place.ticket === 0 || place.ticket >= ticket) break;
+      if (place.turn.wanted) overtaken.push(place);
     }
     return overtaken;
   }
@@ -432,15 +423,6 @@ export class LocalQueue
       if (!place.turn.wanted) this.places.delete(place.seq);
     }
     this.ask(granted.filter(({ seq }) => this.places.has(seq)));
-  }
-
-  /** The release was held up on its way (Redis did not know the script), and the question that came behind it was not. */
-  private askAfterRelease({ seqs }: GrantNote): void {
-    this.early ??= new Set();
-    for (const place of seqs.flatMap((seq) => this.places.get(seq) ?? [])) {
-      place.state = 'unsent';
-      this.early.add(place);
-    }
   }
 
   private drop(grant: Grant): void {

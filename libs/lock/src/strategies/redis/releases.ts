@@ -12,8 +12,6 @@ export interface ReleaseHost {
   send(sending: QueueSending): boolean;
   /** The lock went on to other places of this instance. */
   takeReplied(reply: string, sentAt: number, receivedAt: number): void;
-  /** Redis knows of it, or is not told any more. */
-  released(): void;
   sweepSoon(): void;
   retrySoon(): void;
   forgetIfIdle(): void;
@@ -86,14 +84,12 @@ export class Releases {
         this.forget(release);
         if (reply.startsWith(ReplyCode.GRANTED)) this.host.takeReplied(reply, sentAt, receivedAt);
         if (wantsSweep(reply)) this.host.sweepSoon();
-        this.host.released();
         this.host.forgetIfIdle();
       },
       failed: () => {
         release.done();
         if (release.attempts < MOST_ATTEMPTS) return this.host.retrySoon();
         this.forget(release);
-        this.host.released();
         this.host.forgetIfIdle();
       },
     });
