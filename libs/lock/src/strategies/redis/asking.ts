@@ -148,12 +148,14 @@ export class Asking {
   }
 
   private noteTickets(places: readonly Place[], reply: string): void {
-    for (const place of places) if (place.state === 'asked') place.state = 'queued';
+    for (const place of places) {
+      if (place.state !== 'asked') continue;
+      place.state = 'queued';
+      place.wasQueued = true;
+    }
     for (const { seq, ticket } of ticketsOf(reply)) {
       const place = this.host.places.get(seq);
-      if (place === undefined) continue;
-      place.ticket = ticket;
-      place.wasQueued = true;
+      if (place !== undefined) place.ticket = ticket;
     }
   }
 

@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis';
 import { eventually } from '../../../../../test/support/eventually';
 import { instanceNamed, ScriptBench, tokenIn } from '../../../../../test/support/redis/script-bench';
+import { TcpProxy } from '../../../../../test/fault/faults/tcp-proxy';
 import { RedisLocks } from '../../../../../test/support/redis/redis-locks';
 import { startRedis, type RedisServer } from '../../../../../test/support/servers/redis-server';
 import { LockBusyError } from '../../locking/lock-error.js';
@@ -111,6 +112,28 @@ describe('the calls of one process that wait for one lock', () => {
     await operator.forceRelease?.('stock:1');
     await Promise.all(served);
     expect(order).toEqual([0, 1, 2]);
+  });
+
+  it('are busy, not unavailable, when their wait ends behind another of the same grant, of which a new connection told', async () => {
+    const proxy = await TcpProxy.open(server);
+    try {
+      const strategy = await connected({ url: `redis://127.0.0.1:${proxy.port}` });
+      const token = tokenIn(await others.acquire(X, '1:10000'));
+      const first = strategy.acquire(REQUEST);
+      await untilQueued(1);
+      const second = strategy.acquire({ ...REQUEST, waitTime: 1_500 });
+      await untilQueued(2);
+      // The grant of both is published to an open socket, and lost.
+      proxy.fallSilent();
+      await others.release(X, token);
+      proxy.cut();
+      proxy.speakAgain();
+      const lease = await first;
+      await expect(second).rejects.toBeInstanceOf(LockBusyError);
+      await lease.release();
+    } finally {
+      await proxy.close();
+    }
   });
 
   it('queue up with bypass, also while one that only tries is being asked for', async () => {

@@ -130,7 +130,7 @@ export class LockRoute {
   }
 }
 
-/** A script of a lock on its way. After a detour its answer says nothing any more: the next server is asked the same. */
+/** A script of a lock on its way. After a detour most answers say nothing any more: the next server is asked the same. */
 class RoutedSending implements Sending {
   readonly asking: boolean;
   private readonly epoch: number;

@@ -22,7 +22,7 @@ export class Place {
   state: PlaceState = 'unsent';
   /** Whether Redis may know it: a place that was never sent needs no cancel. */
   known = false;
-  /** Whether Redis had it in its queue when that was last heard of: somebody else has the lock. */
+  /** Whether it was queued, or had its turn behind others of its grant, when Redis last told: somebody else has the lock. */
   wasQueued = false;
   /** Its ticket, 0 before Redis gave one. Kept for good: a place comes back to where it was. */
   ticket = 0;

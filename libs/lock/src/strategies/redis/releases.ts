@@ -64,7 +64,7 @@ export class Releases {
     for (const release of [...(this.outstanding?.values() ?? [])]) this.send(release);
   }
 
-  /** Nobody has to wait for an answer any more: the connection is lost. */
+  /** Nobody has to wait for an answer any more: the connection is lost, or the server does not serve the lock. */
   detach(): void {
     for (const release of this.outstanding?.values() ?? []) release.done();
   }
